@@ -1,0 +1,76 @@
+"""What `oms-hub status`, schedules and checks ask about connections; read-only.
+
+Not here: recording health (`health`), the report table `sync_health` (`report_health`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from oms_hub.store.engine import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """One connection as an operator wants to see it."""
+
+    name: str
+    channel: str
+    merchant: str
+    state: str
+    is_push_enabled: bool
+    last_good_pull_at: datetime | None
+    last_good_push_at: datetime | None
+    consecutive_failures: int
+    last_failure: str
+    open_exceptions: int
+    open_pushes: int
+    dead_pushes: int
+
+
+_STATUSES = text("""
+SELECT c.name, c.channel, m.name AS merchant, c.state, c.is_push_enabled, h.last_good_pull_at, h.last_good_push_at,
+       coalesce(h.consecutive_failures, 0) AS consecutive_failures, coalesce(h.last_failure, '') AS last_failure,
+       (SELECT count(*) FROM hub.exceptions e
+        WHERE e.connection_id = c.connection_id AND e.state = 'open') AS open_exceptions,
+       (SELECT count(*) FROM hub.outbox o
+        WHERE o.connection_id = c.connection_id AND o.state = 'open') AS open_pushes,
+       (SELECT count(*) FROM hub.outbox o
+        WHERE o.connection_id = c.connection_id AND o.state = 'dead') AS dead_pushes
+FROM hub.connections c
+JOIN hub.merchants m USING (merchant_id)
+LEFT JOIN hub.connection_health h USING (connection_id)
+WHERE c.state <> 'removed'
+ORDER BY m.name, c.name
+""")
+
+
+def connection_statuses(tx: Transaction) -> Sequence[ConnectionStatus]:
+    """Return the status of every connection that was not removed, by merchant and name."""
+    return [ConnectionStatus(**row._mapping) for row in tx.execute(_STATUSES)]
+
+
+def stale_connections(tx: Transaction, *, now: datetime, older_than_seconds: float) -> Sequence[str]:
+    """Return names of active connections whose last good pull is older than the limit, or never was."""
+    limit = now - timedelta(seconds=older_than_seconds)
+    return [
+        status.name
+        for status in connection_statuses(tx)
+        if status.state == "active" and (status.last_good_pull_at is None or status.last_good_pull_at < limit)
+    ]
+
+
+def listings_read_at(tx: Transaction, connection_id: int) -> datetime | None:
+    """Return when a connection's listings were last read to the end, None if never."""
+    found: datetime | None = tx.execute(
+        text(
+            "SELECT max(finished_at) FROM hub.sync_runs WHERE connection_id = :connection_id"
+            " AND step = 'pull_listings' AND state = 'succeeded'"
+        ),
+        {"connection_id": connection_id},
+    ).scalar_one()
+    return found

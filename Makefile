@@ -38,7 +38,7 @@ bench: install ## side by side with a named peer, as ratios
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra celery --universal --python-version 3.11 \
-	  --generate-hashes --no-header --quiet --output-file requirements.lock
+	  --generate-hashes --no-strip-extras --no-header --quiet --output-file requirements.lock
 
 clean: ## remove what the targets made, but not the store
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from dagster_shared.serdes import deserialize_value, serialize_value
 
 from assets.instance import dagster_home, instance_configuration, opened_instance
 from assets.instance_storage import CHECKOUT, DATABASE_VARIABLE, below_checkout, psycopg2_url
+from oms_hub.errors import Misconfigured, StoreUnavailable
 from oms_hub.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,3 +168,19 @@ def test_an_event_written_to_postgresql_is_seen_by_who_watches_it(database_url, 
             assert [found.run_id for found in other.get_runs()] == [run.run_id]
         storage.dispose()
     assert not (tmp_path / "dagster" / "history").exists()
+
+
+def test_a_full_disk_under_dagsters_records_is_told_in_one_line(tmp_path):
+    with (
+        pytest.raises(StoreUnavailable, match=r"^Dagster cannot keep its records for ") as caught,
+        opened_instance(settings(tmp_path)),
+    ):
+        raise RuntimeError("a run could not be written") from sqlite3.OperationalError("database or disk is full")
+    assert caught.value.remedy.startswith("Free space on that disk")
+
+
+@pytest.mark.parametrize("error", [Misconfigured("no url"), KeyError("anything")])
+def test_other_errors_leave_the_instance_as_they_are(tmp_path, error):
+    with pytest.raises(type(error)) as caught, opened_instance(settings(tmp_path)):
+        raise error
+    assert caught.value is error

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+from assets.purge import delete_run
 
 
 @dg.job
@@ -37,3 +37,15 @@ def test_how_old_a_run_may_be_is_the_jobs_configuration(world):
     assert run_ids(world) == {ended}
     world.run("purge_old_runs", delete_old_runs={"older_than_days": 4})
     assert run_ids(world) == set()
+
+
+def test_on_sqlite_no_file_of_a_deleted_run_is_left(tmp_path):
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        run_id, kept_id = (some_job.execute_in_process(instance=instance).run_id for _ in range(2))
+        logs = tmp_path / "storage" / run_id
+        assert (tmp_path / "history" / "runs" / f"{run_id}.db").is_file()
+        delete_run(instance, run_id)
+        assert [path for path in tmp_path.rglob("*") if run_id in path.name] == []
+        assert not logs.exists()
+        assert (tmp_path / "history" / "runs" / f"{kept_id}.db").is_file()
+        assert [run.run_id for run in instance.get_runs()] == [kept_id]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from assets import failures
@@ -196,3 +199,15 @@ def test_a_step_is_one_line(capsys):
         "  pull    shop             ok      pages 3, records 25",
         "report                   failed  no news",
     ]
+
+
+def test_ctrl_c_in_the_middle_of_a_pull_stops_the_sync_and_leaves_what_landed(world):
+    account = world.connect("first")
+    account.proxy.before(
+        lambda: os.kill(os.getpid(), signal.SIGINT), matches=lambda request: request.path == "/orders", nth=3
+    )
+    with pytest.raises(KeyboardInterrupt):
+        sync(world)
+    outcomes = sync(world)
+    assert failures_of(outcomes) == []
+    assert world.scalar("SELECT count(*) FROM hub.orders") == 25

@@ -83,6 +83,7 @@ def test_a_sync_without_connections_says_what_to_do(program: Any) -> None:
     assert result.complaint == "There are no connections yet. Add one: oms-hub connections add CHANNEL NAME"
 
 
+@pytest.mark.slow
 def test_a_till_is_synced_counted_and_reported(till: Any) -> None:
     first = till("sync")
     assert (first.exit_code, first.stderr) == (0, ""), first.output
@@ -105,6 +106,7 @@ def test_a_till_is_synced_counted_and_reported(till: Any) -> None:
     assert status.json[0]["pulled"] is not None
 
 
+@pytest.mark.slow
 def test_a_replay_reads_everything_anew_and_changes_no_row(till: Any) -> None:
     assert till("sync").exit_code == 0
     before = till.row_counts("sync_runs"), till.rows("SELECT channel_order_id, total FROM hub.orders ORDER BY 1")
@@ -144,6 +146,7 @@ def test_an_unknown_connection_is_named_with_the_known_ones(words: tuple[str, ..
     assert till.row_counts() == before
 
 
+@pytest.mark.slow
 def test_a_shop_is_listed_adopted_and_shown(acme: Any, shop: WooSandbox) -> None:
     secrets = {f"TEST_{key.upper()}": value for key, value in shop.account.secrets.items()}
     words = ["connections", "add", "woocommerce", "shop", "--merchant", "acme", "--set", f"url={shop.base_url}"]

@@ -11,6 +11,8 @@ import pytest
 
 from oms_hub.channel.registry import load_channels
 
+pytestmark = pytest.mark.slow
+
 WRONG = "not-the-real-one-4711"
 
 

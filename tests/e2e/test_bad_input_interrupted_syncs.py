@@ -179,6 +179,7 @@ def test_ctrl_c_ends_a_sync_with_one_line_and_the_next_one_goes_on(
     _goes_on(connected, shop, secrets)
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_misses_and_doubles_nothing(
     connected: Any, shop: WooSandbox, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

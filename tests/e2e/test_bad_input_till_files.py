@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEADER = "order_id,sold_at,sku,quantity,unit_price\n"
 TWO = "1,2026-11-20 10:00:00,MUG-1,2,50.00\n2,2026-11-20 11:00:00,MUG-2,1,70.00\n"
 MENDED = f"{HEADER}{TWO}3,2026-11-20 12:00:00,MUG-1,1,5.00\n"

@@ -99,6 +99,12 @@ def plan(database_url: str, skus: int, connections: int, dirty: int) -> dict[str
         )
         tx.execute(
             text(
+                "INSERT INTO hub.sync_runs (merchant_id, connection_id, step, state) "
+                "SELECT merchant_id, connection_id, 'pull_orders', 'succeeded' FROM hub.connections"
+            )
+        )
+        tx.execute(
+            text(
                 "INSERT INTO hub.listings (connection_id, listing_key, merchant_id, channel_sku, sku_id, link_state) "
                 "SELECT connection_id, 'product:' || sku_id, s.merchant_id, sku, sku_id, 'automatic' "
                 "FROM hub.skus s, hub.connections"

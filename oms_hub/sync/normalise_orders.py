@@ -29,7 +29,7 @@ from oms_hub.sync.sort_out import sort_out
 from oms_hub.sync.steps import StepRun, running_step
 
 STREAM = "normalise_orders"
-_MAX_RECORDS = 600
+_MAX_RECORDS = 1_000
 _RETRIED_AT_ONCE = 500
 _BATCHES_PER_SWEEP = 10
 _MAX_BYTES = 16 * 1024 * 1024

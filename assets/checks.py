@@ -1,12 +1,10 @@
-"""Asset checks: what must be true of orders, stock and reports; blocking where wrong data must not flow on."""
+"""Asset checks: what must be true of orders and stock; blocking where wrong data must not flow on."""
 
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from assets.failures import dagster_failures
-from assets.reports import report_key
-from oms_hub.reports import ties
 from oms_hub.store.connections import StoredConnection
 from oms_hub.store.exceptions import list_exceptions
 from oms_hub.store.integrity import (
@@ -83,17 +81,3 @@ def connections_are_fresh(context: dg.AssetCheckExecutionContext, hub: dg.Resour
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"limit_seconds": STALE_AFTER_SECONDS, "stale": list(stale)},
     )
-
-
-@dg.asset_check(
-    asset=report_key("sales_daily"),
-    name="reports_tie",
-    description="Report tables agree with the orders and with each other, to the cent",
-    blocking=True,
-)
-def reports_tie(context: dg.AssetCheckExecutionContext, hub: dg.ResourceParam[Hub]) -> dg.AssetCheckResult:
-    """Tie the report tables to the ledger of orders."""
-    with dagster_failures(context):
-        results = ties(hub.store)
-    broken = [f"{result.name}: {result.detail}" for result in results if not result.is_ok]
-    return dg.AssetCheckResult(passed=not broken, metadata={"checked": len(results), "broken": broken})

@@ -9,10 +9,11 @@ from typing import Any
 
 import dagster as dg
 
-from assets.checks import connections_are_fresh, orders_are_whole, reports_tie
+from assets.checks import connections_are_fresh, orders_are_whole
 from assets.jobs import build_jobs
-from assets.orders import core_orders_asset, raw_orders_asset
+from assets.orders import can_be_reconciled, core_orders_asset, raw_orders_asset, reconciled_orders_asset
 from assets.purge import purge_old_runs
+from assets.report_checks import reports_tie
 from assets.reports import report_tables
 from assets.resources import hub_resource
 from assets.schedules import build_schedules
@@ -29,6 +30,7 @@ def channel_assets(channel: Channel) -> list[dg.AssetsDefinition]:
     """Return the assets that one channel has; what it lacks has none."""
     return [
         *([raw_orders_asset(channel)] if channel.order_source else []),
+        *([reconciled_orders_asset(channel)] if can_be_reconciled(channel) else []),
         *([raw_listings_asset(channel)] if channel.listing_source else []),
         *([raw_stock_asset(channel)] if channel.stock_source and channel.listing_source else []),
         *([stock_push_asset(channel)] if channel.stock_sink else []),

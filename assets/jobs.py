@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.orders import raw_orders_key
+from assets.orders import can_be_reconciled, raw_orders_key, reconciled_key
 from assets.partitions import connection_config
 from assets.reports import report_key
 from assets.stock import listings_key, push_key, stock_key
@@ -26,6 +26,11 @@ def deliver_job_name(channel_name: str) -> str:
 def listings_job_name(channel_name: str) -> str:
     """Return the name of the job that reads one connection's listings and levels."""
     return f"listings_{channel_name}"
+
+
+def reconcile_job_name(channel_name: str) -> str:
+    """Return the name of the job that compares one connection's orders with the channel's own list."""
+    return f"reconcile_{channel_name}"
 
 
 NORMALISE_JOB = "normalise_orders"
@@ -59,6 +64,10 @@ def channel_jobs(channel: Channel) -> list[UnresolvedAssetJobDefinition]:
     if channel.order_source:
         keys = [raw_orders_key(name), dg.AssetKey("core__orders")]
         jobs.append(_per_connection(sync_job_name(name), keys, f"Pull and normalise one {title} connection"))
+    if can_be_reconciled(channel):
+        keys = [reconciled_key(name), dg.AssetKey("core__orders")]
+        says = f"Compare one {title} connection's orders with the channel's own list, and fetch what is missing"
+        jobs.append(_per_connection(reconcile_job_name(name), keys, says))
     if channel.listing_source:
         says = f"Read the listings and levels of one {title} connection"
         jobs.append(_per_connection(listings_job_name(name), listings, says))

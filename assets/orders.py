@@ -15,6 +15,7 @@ from oms_hub.sync.normalise_orders import STREAM as NORMALISE_STREAM
 from oms_hub.sync.normalise_orders import normalise_orders
 from oms_hub.sync.pull_orders import STREAM as PULL_STREAM
 from oms_hub.sync.pull_orders import pull_orders
+from oms_hub.sync.reconcile_orders import DAYS_BACK, reconcile_recent
 
 OWNERS = ["team:data-engineering"]
 
@@ -31,9 +32,25 @@ class NormaliseConfig(dg.Config):
     is_replay: bool = False
 
 
+class ReconcileConfig(dg.Config):
+    """How many days back orders are compared."""
+
+    days_back: int = DAYS_BACK
+
+
 def raw_orders_key(channel_name: str) -> dg.AssetKey:
     """Return the key of a channel's raw orders."""
     return dg.AssetKey(f"raw_{channel_name}__orders")
+
+
+def reconciled_key(channel_name: str) -> dg.AssetKey:
+    """Return the key of what comparing a channel's list of orders with ours brought."""
+    return dg.AssetKey(f"raw_{channel_name}__reconciled_orders")
+
+
+def can_be_reconciled(channel: Channel) -> bool:
+    """Return whether a channel can list its orders and give single ones."""
+    return channel.order_ids is not None and channel.order_lookup is not None
 
 
 def raw_orders_asset(channel: Channel) -> dg.AssetsDefinition:
@@ -61,12 +78,38 @@ def raw_orders_asset(channel: Channel) -> dg.AssetsDefinition:
     return raw_orders
 
 
+def reconciled_orders_asset(channel: Channel) -> dg.AssetsDefinition:
+    """Return the asset that compares a channel's own list of orders with ours, for one connection."""
+
+    @dg.asset(
+        key=reconciled_key(channel.name),
+        deps=[raw_orders_key(channel.name)],
+        group_name=f"raw_{channel.name}",
+        partitions_def=connection_partitions,
+        kinds={channel.name, "python", "postgres"},
+        owners=OWNERS,
+        description=f"Orders that {channel.title} lists and we lacked, fetched by name, and those that are gone there.",
+        metadata={"dagster/column_schema": column_schema(table_columns("raw_pages"))},
+    )
+    def reconciled_orders(
+        context: dg.AssetExecutionContext, config: ReconcileConfig, hub: dg.ResourceParam[Hub]
+    ) -> dg.MaterializeResult[None]:
+        with dagster_failures(context):
+            report = reconcile_recent(hub, context.partition_key, days_back=config.days_back)
+        return dg.MaterializeResult(metadata=counts_of(report))
+
+    return reconciled_orders
+
+
 def core_orders_asset(channels: Sequence[Channel]) -> dg.AssetsDefinition:
     """Return the asset that reads raw pages of one connection into orders and stock movements."""
 
     @dg.asset(
         key="core__orders",
-        deps=[raw_orders_key(channel.name) for channel in channels if channel.order_source],
+        deps=[
+            *(raw_orders_key(channel.name) for channel in channels if channel.order_source),
+            *(reconciled_key(channel.name) for channel in channels if can_be_reconciled(channel)),
+        ],
         group_name="core",
         partitions_def=connection_partitions,
         kinds={"python", "postgres"},

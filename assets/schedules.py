@@ -1,4 +1,4 @@
-"""Schedules, off until somebody turns them on: pulls every few minutes per channel, listings daily, reports hourly."""
+"""Schedules, off until turned on: pulls every few minutes per channel, listings and comparing daily, reports hourly."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,7 +6,8 @@ import dagster as dg
 
 from assets.busy import busy_connections, is_busy
 from assets.connection_keys import add_missing_partitions
-from assets.jobs import REPORTS_JOB, listings_job_name, sync_job_name
+from assets.jobs import REPORTS_JOB, listings_job_name, reconcile_job_name, sync_job_name
+from assets.orders import can_be_reconciled
 from assets.partitions import CONNECTION_TAG
 from assets.purge import PURGE_JOB
 from assets.shards import SHARD_JOB, shard_run_requests
@@ -19,6 +20,7 @@ RUN_EACH_LIMIT = 50
 
 PULL_CRON = "*/5 * * * *"
 LISTINGS_CRON = "17 4 * * *"
+RECONCILE_CRON = "37 4 * * *"
 REPORTS_CRON = "5 * * * *"
 PURGE_CRON = "40 3 * * 0"
 
@@ -53,22 +55,20 @@ def _pull_schedule(channel: Channel) -> dg.ScheduleDefinition:
     return pull_each_connection
 
 
-def _listings_schedule(channel: Channel) -> dg.ScheduleDefinition:
-    job_name = listings_job_name(channel.name)
-
+def _daily_schedule(channel: Channel, job_name: str, cron: str) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=f"{job_name}_schedule",
         job_name=job_name,
-        cron_schedule=LISTINGS_CRON,
+        cron_schedule=cron,
         execution_timezone="UTC",
         description=f"One run per active {channel.title} connection; off by default",
     )
-    def read_each_connection(
+    def ask_each_connection(
         context: dg.ScheduleEvaluationContext, hub: dg.ResourceParam[Hub]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         yield from _runs_of(context, hub, active_connections(hub, channel.name), job_name)
 
-    return read_each_connection
+    return ask_each_connection
 
 
 def _runs_of(
@@ -111,10 +111,12 @@ def _shard_schedule(channels: Mapping[str, Channel]) -> dg.ScheduleDefinition:
 def build_schedules(channels: Mapping[str, Channel]) -> Sequence[dg.ScheduleDefinition]:
     """Return the schedules of every channel and those of the hub, all stopped by default."""
     pulls = [_pull_schedule(channel) for channel in channels.values() if channel.order_source]
-    listings = [_listings_schedule(channel) for channel in channels.values() if channel.listing_source]
+    listings = [channel for channel in channels.values() if channel.listing_source]
+    comparable = [channel for channel in channels.values() if can_be_reconciled(channel)]
     return [
         *pulls,
-        *listings,
+        *(_daily_schedule(channel, listings_job_name(channel.name), LISTINGS_CRON) for channel in listings),
+        *(_daily_schedule(channel, reconcile_job_name(channel.name), RECONCILE_CRON) for channel in comparable),
         _shard_schedule(channels),
         _plain_schedule(REPORTS_JOB, REPORTS_CRON, "Report tables every hour; off by default"),
         _plain_schedule(PURGE_JOB, PURGE_CRON, "Dagster's old runs are deleted every week; off by default"),

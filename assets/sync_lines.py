@@ -6,6 +6,7 @@ from oms_hub.commands.output import say
 SHOWN_COUNTS = {
     "pull": ("pages", "records", "records_new", "written", "quarantined", "unmapped_lines"),
     "replay": ("records", "written", "unchanged", "quarantined"),
+    "compare": ("channel_orders", "missing", "vanished"),
     "count": ("seen", "linked", "unmapped", "read"),
     "plan": ("skus", "raised", "lowered", "held_back"),
     "push": (

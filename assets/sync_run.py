@@ -11,14 +11,13 @@ from typing import Any
 
 import dagster as dg
 
-from assets.checks import orders_are_whole, reports_tie
+from assets.checks import orders_are_whole
 from assets.connection_keys import add_missing_partitions
 from assets.failure_lines import failure_lines
 from assets.failures import ATTENDED_TAG
 from assets.interrupts import was_interrupted
-from assets.orders import core_orders_asset, raw_orders_asset
+from assets.orders import core_orders_asset, raw_orders_asset, reconciled_orders_asset
 from assets.partitions import CONNECTION_TAG
-from assets.reports import report_tables
 from assets.stock import push_plan, raw_listings_asset, raw_stock_asset, stock_push_asset
 from oms_hub.errors import Misconfigured
 from oms_hub.store.connections import StoredConnection, get_connection, list_connections
@@ -30,6 +29,7 @@ from oms_hub.store.pending import (
 )
 from oms_hub.store.statuses import listings_read_at
 from oms_hub.sync.hub import Hub
+from oms_hub.sync.reconcile_orders import reconciling_is_due
 
 LISTINGS_EVERY = timedelta(hours=24)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -116,6 +116,9 @@ def _steps(
         yield outcome
     if not options.is_replay:
         for stored in active:
+            if stored.name not in cut_off and reconciling_is_due(hub, stored):
+                yield _reconcile(hub, instance, stored)
+        for stored in active:
             if stored.name not in cut_off and _listings_are_due(hub, stored, options):
                 yield _listings(hub, instance, stored)
     with hub.store.read() as tx:
@@ -123,15 +126,14 @@ def _steps(
     if is_dirty:
         yield _materialise(hub, instance, "plan", "", [push_plan])
     if not options.is_replay:
-        with hub.store.read() as tx:
-            waiting = set(connections_with_open_pushes(tx))
-            waiting -= {stored.connection_id for stored in list_connections(tx) if stored.state != "active"}
-        for stored in active:
-            if stored.connection_id in waiting and hub.channel(stored).stock_sink:
-                yield _deliver(hub, instance, stored, options)
+        yield from (_deliver(hub, instance, stored, options) for stored in _with_open_pushes(hub, active))
     with hub.store.read() as tx:
         is_touched = has_touched_days(tx)
     if is_touched:
+        # Only now, because they bring pandas along: half a second that a sync without news does not spend.
+        from assets.report_checks import reports_tie  # noqa: PLC0415
+        from assets.reports import report_tables  # noqa: PLC0415
+
         yield _materialise(hub, instance, "report", "", [report_tables, reports_tie])
 
 
@@ -153,6 +155,12 @@ def _pull(hub: Hub, instance: dg.DagsterInstance, stored: StoredConnection, opti
     return StepOutcome(step, stored.name, {**outcome.counts, **rest.counts}, failures)
 
 
+def _reconcile(hub: Hub, instance: dg.DagsterInstance, stored: StoredConnection) -> StepOutcome:
+    channel = hub.channel(stored)
+    assets = [reconciled_orders_asset(channel), core_orders_asset([channel]), orders_are_whole]
+    return _materialise(hub, instance, "compare", stored.name, assets)
+
+
 def _has_waiting_pages(hub: Hub, stored: StoredConnection) -> bool:
     """Return whether pages landed that nobody normalised, as a pull leaves them that stopped in the middle."""
     with hub.store.read() as tx:
@@ -171,6 +179,13 @@ def _listings(hub: Hub, instance: dg.DagsterInstance, stored: StoredConnection) 
     channel = hub.channel(stored)
     assets = [raw_listings_asset(channel), *([raw_stock_asset(channel)] if channel.stock_source else [])]
     return _materialise(hub, instance, "count", stored.name, assets)
+
+
+def _with_open_pushes(hub: Hub, active: Sequence[StoredConnection]) -> list[StoredConnection]:
+    with hub.store.read() as tx:
+        waiting = set(connections_with_open_pushes(tx))
+        waiting -= {stored.connection_id for stored in list_connections(tx) if stored.state != "active"}
+    return [stored for stored in active if stored.connection_id in waiting and hub.channel(stored).stock_sink]
 
 
 def _deliver(hub: Hub, instance: dg.DagsterInstance, stored: StoredConnection, options: SyncOptions) -> StepOutcome:

@@ -15,41 +15,86 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-FILLER = "x" * 2300
+PREPARED_AT_MOST = 60_000
+TOWNS = ("Guadalajara", "Puebla", "Monterrey", "Tijuana", "Toluca", "Morelia", "Oaxaca")
+
+
+def _line(number: int) -> dict[str, object]:
+    return {
+        "id": f"@LINE{number}@", "name": "Ceramic mug, 350 ml - Blue, Large", "product_id": 4711 + number,
+        "variation_id": 4790 + number, "quantity": 2, "tax_class": "", "subtotal": "200.00", "subtotal_tax": "32.00",
+        "total": "190.00", "total_tax": "30.40", "taxes": [{"id": 1, "total": "30.4", "subtotal": "32"}],
+        "meta_data": [
+            {"id": f"@META{number}@", "key": key, "value": value, "display_key": shown, "display_value": value}
+            for key, shown, value in (("pa_colour", "Colour", "Blue"), ("pa_size", "Size", "Large"))
+        ],
+        "sku": f"MUG-{number}@SKU@", "global_unique_id": "", "price": 95,
+        "image": {"id": 812 + number, "src": f"https://shop.example/wp-content/uploads/2026/01/mug-{number}.jpg"},
+        "parent_name": "Ceramic mug, 350 ml",
+    }  # fmt: skip
+
+
+def _address() -> dict[str, str]:
+    return {
+        "first_name": "Ana @IDS@", "last_name": "Prueba", "company": "", "address_1": "Calle @SKU@ no. @IDS@",
+        "address_2": "", "city": "@TOWN@", "state": "MX-JAL", "postcode": "44@SKU@", "country": "MX",
+    }  # fmt: skip
 
 
 def _template() -> bytes:
-    line = {
-        "id": "@LINE@", "name": "Ceramic mug, 350 ml, hand painted", "product_id": 4711, "variation_id": 0,
-        "quantity": 2, "tax_class": "", "subtotal": "200.00", "subtotal_tax": "32.00", "total": "190.00",
-        "total_tax": "30.40", "taxes": [{"id": 1, "total": "30.40", "subtotal": "32.00"}], "meta_data": [],
-        "sku": "MUG-@SKU@", "price": 95.0, "image": {"id": 0, "src": ""}, "parent_name": None,
+    """Return one order with the fields of WooCommerce 10's answer, its order attribution and links, about 5 KB.
+
+    Source: the REST API reference of WooCommerce, and the answer of an untouched WooCommerce 10 shop.
+    """
+    attribution = {
+        "device_type": "Mobile", "referrer": "https://www.example.net/", "session_count": "2",
+        "session_entry": "https://shop.example/product/mug/", "session_pages": "5",
+        "session_start_time": "@CREATED@", "source_type": "organic", "utm_medium": "organic", "utm_source": "example",
+        "user_agent": "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36",
     }  # fmt: skip
+    link = "https://shop.example/wp-json/wc/v3/"
     order = {
-        "id": "@ID@", "parent_id": 0, "number": "@IDS@", "status": "completed", "currency": "MXN", "version": "11.0.1",
+        "id": "@ID@", "parent_id": 0, "status": "completed", "currency": "MXN", "version": "10.3.4",
         "prices_include_tax": False, "date_created": "@CREATED@", "date_modified": "@MODIFIED@",
-        "date_created_gmt": "@CREATED@", "date_modified_gmt": "@MODIFIED@", "discount_total": "30.00",
-        "discount_tax": "4.80", "shipping_total": "99.00", "shipping_tax": "15.84", "cart_tax": "91.20",
-        "total": "776.04", "total_tax": "107.04", "customer_id": 17,
-        "billing": {"country": "MX", "state": "CMX", "city": "Ciudad"}, "shipping": {"country": "MX"},
-        "payment_method": "card", "payment_method_title": "Card", "transaction_id": "t@IDS@",
-        "date_paid": "@CREATED@", "date_paid_gmt": "@CREATED@", "date_completed": "@CREATED@",
-        "date_completed_gmt": "@CREATED@", "cart_hash": "", "customer_note": FILLER,
-        "meta_data": [{"id": n, "key": f"_field_{n}", "value": "some value"} for n in range(8)],
-        "line_items": [{**line, "id": f"@LINE{n}@"} for n in range(3)],
-        "tax_lines": [{"id": 1, "rate_code": "MX-IVA", "rate_id": 1, "label": "IVA", "compound": False,
-                       "tax_total": "91.20", "shipping_tax_total": "15.84", "rate_percent": 16.0, "meta_data": []}],
-        "shipping_lines": [{"id": 1, "method_title": "Parcel", "method_id": "flat_rate", "instance_id": "1",
-                            "total": "99.00", "total_tax": "15.84",
-                            "taxes": [{"id": 1, "total": "15.84", "subtotal": ""}], "meta_data": []}],
+        "discount_total": "30.00", "discount_tax": "4.80", "shipping_total": "99.00", "shipping_tax": "15.84",
+        "cart_tax": "91.20", "total": "776.04", "total_tax": "107.04", "customer_id": "@CUSTOMER@",
+        "order_key": "wc_order_k@IDS@",
+        "billing": {**_address(), "email": "buyer@IDS@@mail.example", "phone": "+52 55 @IDS@"},
+        "shipping": {**_address(), "phone": ""},
+        "payment_method": "stripe", "payment_method_title": "Card", "transaction_id": "ch_@IDS@",
+        "customer_ip_address": "198.51.100.7", "customer_user_agent": attribution["user_agent"],
+        "created_via": "checkout", "customer_note": "", "date_completed": "@CREATED@", "date_paid": "@CREATED@",
+        "cart_hash": "5f1d7c9b0a@IDS@", "number": "@IDS@",
+        "meta_data": [
+            {"id": f"@ATTR{n}@", "key": f"_wc_order_attribution_{key}", "value": value}
+            for n, (key, value) in enumerate(attribution.items())
+        ],
+        "line_items": [_line(number) for number in range(3)],
+        "tax_lines": [{"id": "@LINE3@", "rate_code": "MX-IVA-1", "rate_id": 1, "label": "IVA", "compound": False,
+                       "tax_total": "91.20", "shipping_tax_total": "15.84", "rate_percent": 16, "meta_data": []}],
+        "shipping_lines": [{"id": "@LINE4@", "method_title": "Parcel", "method_id": "flat_rate", "instance_id": "1",
+                            "total": "99.00", "total_tax": "15.84", "tax_status": "taxable",
+                            "taxes": [{"id": 1, "total": "15.84", "subtotal": ""}],
+                            "meta_data": [{"id": "@META3@", "key": "Items", "value": "3 mugs",
+                                           "display_key": "Items", "display_value": "3 mugs"}]}],
         "fee_lines": [],
-        "coupon_lines": [{"id": 1, "code": "spring", "discount": "30.00", "discount_tax": "4.80", "meta_data": []}],
-        "refunds": [],
+        "coupon_lines": [{"id": "@LINE5@", "code": "spring", "discount": "30", "discount_tax": "4.8",
+                          "meta_data": [{"id": "@META4@", "key": "coupon_info", "value": "[77,\"spring\",\"percent\",5]",
+                                         "display_key": "coupon_info", "display_value": "spring"}],
+                          "discount_type": "percent", "nominal_amount": 5, "free_shipping": False}],
+        "refunds": [], "payment_url": "https://shop.example/checkout/order-pay/@IDS@/?key=wc_order_k@IDS@",
+        "is_editable": False, "needs_payment": False, "needs_processing": False,
+        "date_created_gmt": "@CREATED@", "date_modified_gmt": "@MODIFIED@", "date_completed_gmt": "@CREATED@",
+        "date_paid_gmt": "@CREATED@", "currency_symbol": "$",
+        "_links": {"self": [{"href": f"{link}orders/@IDS@", "targetHints": {"allow": ["GET", "POST", "DELETE"]}}],
+                   "collection": [{"href": f"{link}orders"}], "customer": [{"href": f"{link}customers/@CUSTOMERS@"}]},
     }  # fmt: skip
     text = json.dumps(order, separators=(",", ":")).replace("%", "%%")
-    for name in ("ID", "LINE0", "LINE1", "LINE2"):
+    whole = ["ID", "CUSTOMER", *(f"LINE{n}" for n in range(6)), *(f"META{n}" for n in range(5)),
+             *(f"ATTR{n}" for n in range(len(attribution)))]  # fmt: skip
+    for name in whole:
         text = text.replace(f'"@{name}@"', f"%({name})d")
-    for name in ("IDS", "CREATED", "MODIFIED", "SKU"):
+    for name in ("IDS", "CREATED", "MODIFIED", "SKU", "TOWN", "CUSTOMERS"):
         text = text.replace(f"@{name}@", f"%({name})b")
     return text.encode()
 
@@ -63,6 +108,7 @@ class Shop:
         self.requests = 0
         self._template = _template()
         self._changed: dict[int, bytes] = {}
+        self._prepared = [self._made(number) for number in range(1, count + 1)] if count <= PREPARED_AT_MOST else []
         self._changed_at = FIRST_DAY + timedelta(seconds=60 * count + 86400)
 
     def change(self, count: int) -> None:
@@ -74,11 +120,21 @@ class Shop:
             self._changed[1 + (number * step) % self.count] = at.strftime("%Y-%m-%dT%H:%M:%S").encode()
 
     def order(self, order_id: int) -> bytes:
+        """Return an order's bytes: prepared ones where it never changed and the shop is not too large to hold."""
+        if self._prepared and order_id not in self._changed:
+            return self._prepared[order_id - 1]
+        return self._made(order_id)
+
+    def _made(self, order_id: int) -> bytes:
         created = (FIRST_DAY + timedelta(seconds=20 * order_id)).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        customer = order_id % 20_011
         return self._template % {
             b"ID": order_id, b"IDS": str(order_id).encode(), b"CREATED": created,
             b"MODIFIED": self._changed.get(order_id, created), b"SKU": b"%03d" % (order_id % 500),
-            b"LINE0": order_id * 3, b"LINE1": order_id * 3 + 1, b"LINE2": order_id * 3 + 2,
+            b"TOWN": TOWNS[order_id % len(TOWNS)].encode(), b"CUSTOMER": customer, b"CUSTOMERS": b"%d" % customer,
+            **{b"LINE%d" % n: order_id * 6 + n for n in range(6)},
+            **{b"META%d" % n: order_id * 20 + n for n in range(5)},
+            **{b"ATTR%d" % n: order_id * 20 + 5 + n for n in range(10)},
         }  # fmt: skip
 
     def newest_changed(self) -> list[int]:

@@ -6,7 +6,6 @@ import typer
 
 from oms_hub.commands.context import opened_store
 from oms_hub.commands.output import say
-from oms_hub.store.migrate import revision_state, upgrade
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +15,8 @@ def register(app: typer.Typer) -> None:
 
 def migrate() -> None:
     """Create the store, or bring it up to this program's version. Safe to run again."""
+    from oms_hub.store.migrate import revision_state, upgrade  # noqa: PLC0415
+
     with opened_store(check_revision=False) as store:
         before = revision_state(store.database_url)
         role = upgrade(store.database_url)

@@ -74,3 +74,20 @@ def listings_read_at(tx: Transaction, connection_id: int) -> datetime | None:
         {"connection_id": connection_id},
     ).scalar_one()
     return found
+
+
+def orders_compared_ago(tx: Transaction, connection_id: int) -> timedelta | None:
+    """Return how long ago a connection's orders were compared with the channel's list, or else first pulled.
+
+    By the database's clock alone, so that the machines of several workers agree. None before the first pull.
+    """
+    found: timedelta | None = tx.execute(
+        text(
+            "SELECT now() - coalesce(max(finished_at) FILTER (WHERE step = 'reconcile_orders'),"
+            " min(finished_at) FILTER (WHERE step = 'pull_orders')) FROM hub.sync_runs"
+            " WHERE connection_id = :connection_id AND step IN ('reconcile_orders', 'pull_orders')"
+            " AND state = 'succeeded'"
+        ),
+        {"connection_id": connection_id},
+    ).scalar_one()
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from oms_hub.channel.contract import Channel, RawPage
@@ -16,11 +16,14 @@ from oms_hub.errors import Misconfigured
 from oms_hub.store.connections import StoredConnection
 from oms_hub.store.exceptions import OpenException, open_exceptions, settle_exceptions
 from oms_hub.store.order_ids import placed_order_ids, unknown_order_ids
+from oms_hub.store.statuses import orders_compared_ago
 from oms_hub.sync.hub import Hub
 from oms_hub.sync.pull_orders import PullReport, land_pages
 from oms_hub.sync.read_records import TOMBSTONES
 from oms_hub.sync.steps import StepRun, running_step
 
+EVERY = timedelta(hours=24)
+DAYS_BACK = 30
 _IDS_AT_ONCE = 5_000
 _LOOKED_UP_AT_ONCE = 500
 
@@ -79,6 +82,22 @@ def reconcile_orders(hub: Hub, name: str, *, placed_from: datetime, placed_to: d
         report = ReconcileReport(len(listed), len(missing), len(answers.gone.intersection(unlisted)))
         run.count(channel_orders=report.channel_orders, missing=report.missing, vanished=report.vanished)
     return report
+
+
+def reconcile_recent(hub: Hub, name: str, *, days_back: int = DAYS_BACK) -> ReconcileReport:
+    """Compare the orders of the last days with the channel, up to now; as `reconcile_orders`."""
+    now = hub.clock()
+    return reconcile_orders(hub, name, placed_from=now - timedelta(days=days_back), placed_to=now)
+
+
+def reconciling_is_due(hub: Hub, stored: StoredConnection) -> bool:
+    """Return whether a day has passed since a connection's orders were compared, or pulled for the first time."""
+    channel = hub.channel(stored)
+    if channel.order_ids is None or channel.order_lookup is None:
+        return False
+    with hub.store.read() as tx:
+        ago = orders_compared_ago(tx, stored.connection_id)
+    return ago is not None and ago >= EVERY
 
 
 class _Answers:

@@ -8,6 +8,7 @@ from oms_hub.errors import HubError
 from oms_hub.sync.hub import Hub
 from oms_hub.sync.normalise_orders import NormaliseReport, normalise_orders
 from oms_hub.sync.pull_orders import PullReport, pull_orders
+from oms_hub.sync.reconcile_orders import reconcile_recent, reconciling_is_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ConnectionSync:
 
 
 def sync_connection(hub: Hub, name: str) -> ConnectionSync:
-    """Pull and normalise one connection.
+    """Pull and normalise one connection; once a day its orders are compared with the channel's own list.
 
     Raises:
         HubError: as the steps do. What landed before a pull stopped is normalised nevertheless, and the next sync
@@ -33,6 +34,8 @@ def sync_connection(hub: Hub, name: str) -> ConnectionSync:
     """
     try:
         pulled = pull_orders(hub, name)
+        if reconciling_is_due(hub, hub.connection(name)):
+            reconcile_recent(hub, name)
     except HubError as error:
         _normalise_what_landed(hub, name, error)
         raise

@@ -37,7 +37,9 @@ def test_assets_are_named_by_layer_and_channel(specs):
         "raw_fake__listings",
         "raw_fake__stock",
         "out_fake__stock_push",
+        "raw_fake__reconciled_orders",
         "raw_till__orders",
+        "raw_till__reconciled_orders",
         "raw_till__listings",
         "core__orders",
         "core__push_plan",
@@ -51,7 +53,9 @@ def test_assets_are_grouped_by_layer_and_channel(specs):
         "raw_fake__listings": "raw_fake",
         "raw_fake__stock": "raw_fake",
         "out_fake__stock_push": "out_fake",
+        "raw_fake__reconciled_orders": "raw_fake",
         "raw_till__orders": "raw_till",
+        "raw_till__reconciled_orders": "raw_till",
         "raw_till__listings": "raw_till",
         "core__orders": "core",
         "core__push_plan": "core",
@@ -87,7 +91,7 @@ def test_connections_are_the_only_partitions(specs):
 def test_there_is_a_job_for_each_piece_of_work(defs):
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     assert jobs == {
-        "sync_fake", "listings_fake", "deliver_fake", "sync_till", "listings_till", "normalise_orders", "plan_push",
+        "sync_fake", "listings_fake", "deliver_fake", "reconcile_fake", "sync_till", "listings_till", "reconcile_till", "normalise_orders", "plan_push",
         "refresh_report_tables", "sync_shard", "purge_old_runs",
     }  # fmt: skip
     assert all(defs.resolve_job_def(name).description for name in jobs)
@@ -100,6 +104,8 @@ def test_schedules_and_sensors_are_off_until_somebody_turns_them_on(defs):
         "sync_till_schedule": "*/5 * * * *",
         "listings_fake_schedule": "17 4 * * *",
         "listings_till_schedule": "17 4 * * *",
+        "reconcile_fake_schedule": "37 4 * * *",
+        "reconcile_till_schedule": "37 4 * * *",
         "sync_shard_schedule": "*/5 * * * *",
         "refresh_report_tables_schedule": "5 * * * *",
         "purge_old_runs_schedule": "40 3 * * 0",

@@ -40,7 +40,7 @@ def store_connections(world, count, prefix="shop"):
         ]
 
 
-@pytest.mark.parametrize("name", ["sync_fake_schedule", "listings_fake_schedule"])
+@pytest.mark.parametrize("name", ["sync_fake_schedule", "listings_fake_schedule", "reconcile_fake_schedule"])
 def test_every_active_connection_gets_a_run_of_its_own(world, tick, name):
     stored = store_connections(world, 3)
     with world.hub.store.begin() as tx:

@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+from sqlalchemy import text
 
 from assets import failures
 from assets.sync_lines import show_outcome
@@ -99,6 +100,20 @@ def test_listings_are_read_again_after_a_day_or_on_a_full_sync(world):
     assert (full[0].counts["pages"], full[0].counts["records_new"]) == (3, 0)
     world.hub.clock.advance(10 * 86_400)
     assert ("count", "first") in steps(sync(world))
+
+
+def test_once_a_day_orders_are_compared_with_the_channels_own_list(world):
+    account = world.connect("first")
+    sync(world)
+    assert ("compare", "first") not in steps(sync(world))
+    gone = account.shop.order_ids()[0]
+    account.shop.delete_order(gone)
+    with world.hub.store.begin() as tx:
+        tx.execute(text("UPDATE hub.sync_runs SET finished_at = finished_at - interval '1 day'"))
+    (compared,) = [outcome for outcome in sync(world) if outcome.step == "compare"]
+    assert (compared.counts["missing"], compared.counts["vanished"], compared.counts["written"]) == (0, 1, 1)
+    assert compared.failures == ()
+    assert ("compare", "first") not in steps(sync(world))
 
 
 def test_a_replay_reads_raw_anew_and_asks_no_channel(world):

@@ -15,7 +15,8 @@ from oms_hub.store.exceptions import list_exceptions
 from oms_hub.sync.hub import Hub
 from oms_hub.sync.normalise_orders import normalise_orders
 from oms_hub.sync.pull_orders import pull_orders
-from oms_hub.sync.reconcile_orders import ReconcileReport, reconcile_orders
+from oms_hub.sync.reconcile_orders import ReconcileReport, reconcile_orders, reconciling_is_due
+from oms_hub.sync.sync_connection import sync_connection
 
 Order = Callable[..., dict[str, Any]]
 FROM, TO = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
@@ -85,3 +86,28 @@ def test_a_channel_that_cannot_list_its_orders_says_so(hub: Hub, memory: Any, la
     poor = replace(hub, channels={"practice": replace(memory.channel, **{lacks: None})})
     with pytest.raises(Misconfigured, match="Channel practice cannot list its orders"):
         reconcile_orders(poor, "shop-1", placed_from=FROM, placed_to=TO)
+
+
+def test_a_connections_sync_compares_once_a_day(hub: Hub, memory: Any, make_order: Order) -> None:
+    memory.page(make_order("1"))
+    sync_connection(hub, "shop-1")
+    memory.listed = ["1", "4"]
+    memory.at_channel = {"4": make_order("4", 1)}
+    sync_connection(hub, "shop-1")
+    assert memory.asked_for == []
+    with hub.store.begin() as tx:
+        tx.execute(text("UPDATE hub.sync_runs SET finished_at = finished_at - interval '1 day'"))
+    sync_connection(hub, "shop-1")
+    assert (memory.asked_for, states(hub)) == (["4"], {"1": "open", "4": "open"})
+    sync_connection(hub, "shop-1")
+    assert memory.asked_for == ["4"]
+
+
+def test_a_channel_that_cannot_list_its_orders_is_never_compared(hub: Hub, memory: Any, make_order: Order) -> None:
+    memory.page(make_order("1"))
+    sync_connection(hub, "shop-1")
+    with hub.store.begin() as tx:
+        tx.execute(text("UPDATE hub.sync_runs SET finished_at = finished_at - interval '1 day'"))
+    blind = replace(hub, channels={name: replace(each, order_ids=None) for name, each in hub.channels.items()})
+    assert not reconciling_is_due(blind, blind.connection("shop-1"))
+    assert reconciling_is_due(hub, hub.connection("shop-1"))

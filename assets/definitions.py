@@ -9,11 +9,13 @@ from typing import Any
 
 import dagster as dg
 
+from assets.alerts import alerts_asset, settings_notifier
+from assets.allocation import allocations
 from assets.checks import connections_are_fresh, orders_are_whole
 from assets.jobs import build_jobs
 from assets.orders import can_be_reconciled, core_orders_asset, raw_orders_asset, reconciled_orders_asset
 from assets.purge import purge_old_runs
-from assets.report_checks import reports_tie
+from assets.report_checks import reports_keep_their_contracts, reports_tie
 from assets.reports import report_tables
 from assets.resources import hub_resource
 from assets.schedules import build_schedules
@@ -21,9 +23,7 @@ from assets.sensors import build_sensors
 from assets.shards import sync_shard
 from assets.stock import push_plan, raw_listings_asset, raw_stock_asset, stock_push_asset
 from oms_hub.channel.contract import Channel
-from oms_hub.channel.notifiers import notifier_from
 from oms_hub.channel.registry import load_channels
-from oms_hub.settings import load_settings
 
 
 def channel_assets(channel: Channel) -> list[dg.AssetsDefinition]:
@@ -47,18 +47,20 @@ def build_defs(
         channels: the channels to build for; None loads every registered one.
     """
     known = dict(load_channels() if channels is None else channels)
-    notify_address = load_settings().notify
+    notify = settings_notifier()
     return dg.Definitions(
         assets=[
             *(asset for channel in known.values() for asset in channel_assets(channel)),
             core_orders_asset(list(known.values())),
+            allocations,
             push_plan,
+            alerts_asset(notify),
             report_tables,
         ],
-        asset_checks=[orders_are_whole, connections_are_fresh, reports_tie],
+        asset_checks=[orders_are_whole, connections_are_fresh, reports_tie, reports_keep_their_contracts],
         jobs=[*build_jobs(known), sync_shard, purge_old_runs],
         schedules=build_schedules(known),
-        sensors=build_sensors(known, notifier_from(notify_address.get_secret_value() if notify_address else None)),
+        sensors=build_sensors(known, notify),
         resources={"hub": hub_resource, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

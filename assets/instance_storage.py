@@ -13,9 +13,10 @@ from dagster._config import UserConfigSchema
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
+
+from assets.sqlite_storage import HubSqliteStorage
 
 DATABASE_VARIABLE = "OMS_HUB_DAGSTER_DATABASE_URL"
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ def psycopg2_url(url: str) -> str:
     return f"postgresql+psycopg2://{rest}"
 
 
-class HubInstanceStorage(DagsterSqliteStorage):
+class HubInstanceStorage(HubSqliteStorage):
     """Chooses Dagster's storage when the instance starts; `base_dir` is used only without PostgreSQL."""
 
     @classmethod
@@ -56,7 +57,7 @@ class HubInstanceStorage(DagsterSqliteStorage):
         url = os.environ.get(DATABASE_VARIABLE)
         if url:
             return DagsterPostgresStorage(psycopg2_url(url), inst_data=inst_data)
-        return DagsterSqliteStorage.from_local(below_checkout(config_value["base_dir"]), inst_data)
+        return HubSqliteStorage.from_local(below_checkout(config_value["base_dir"]), inst_data)
 
 
 class HubArtifactStorage(LocalArtifactStorage):

@@ -35,6 +35,7 @@ def reconcile_job_name(channel_name: str) -> str:
 
 NORMALISE_JOB = "normalise_orders"
 PLAN_JOB = "plan_push"
+ALERTS_JOB = "tell_alerts"
 REPORTS_JOB = "refresh_report_tables"
 
 
@@ -46,14 +47,19 @@ def build_jobs(channels: Mapping[str, Channel]) -> Sequence[UnresolvedAssetJobDe
         "Normalise one connection's raw pages, from the store alone: no network",
     )
     plan = dg.define_asset_job(
-        PLAN_JOB, dg.AssetSelection.assets("core__push_plan"), description="Plan the pushes of changed SKUs"
+        PLAN_JOB,
+        dg.AssetSelection.assets("core__allocations", "core__push_plan"),
+        description="Allocate the units of changed SKUs, then plan their pushes",
+    )
+    alerts = dg.define_asset_job(
+        ALERTS_JOB, dg.AssetSelection.assets("core__alerts"), description="Tell the notifier of what crossed a line"
     )
     reports = dg.define_asset_job(
         REPORTS_JOB,
         dg.AssetSelection.assets(*(report_key(name) for name in REPORTS)),
         description="Make the touched days of all report tables anew",
     )
-    return [*(job for channel in channels.values() for job in channel_jobs(channel)), normalise, plan, reports]
+    return [*(job for channel in channels.values() for job in channel_jobs(channel)), normalise, plan, alerts, reports]
 
 
 def channel_jobs(channel: Channel) -> list[UnresolvedAssetJobDefinition]:

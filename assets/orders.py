@@ -16,6 +16,7 @@ from oms_hub.sync.normalise_orders import normalise_orders
 from oms_hub.sync.pull_orders import STREAM as PULL_STREAM
 from oms_hub.sync.pull_orders import pull_orders
 from oms_hub.sync.reconcile_orders import DAYS_BACK, reconcile_recent
+from oms_hub.sync.settle_drift import settle_drift
 
 OWNERS = ["team:data-engineering"]
 
@@ -126,6 +127,8 @@ def core_orders_asset(channels: Sequence[Channel]) -> dg.AssetsDefinition:
         with dagster_failures(context):
             before = {} if config.is_replay else stands_at(hub, context.partition_key, NORMALISE_STREAM)
             report = normalise_orders(hub, context.partition_key, is_replay=config.is_replay)
+            if not config.is_replay:
+                settle_drift(hub, context.partition_key)
             lag = lag_of(hub, context.partition_key)
         window = window_of(before, stands_at(hub, context.partition_key, NORMALISE_STREAM))
         shown = [("orders", report.written, report.unchanged, report.quarantined, report.unmapped_lines)]

@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
+from assets.sqlite_storage import HubEventLog
 from oms_hub.sync.hub import Hub
 
 PURGE_JOB = "purge_old_runs"
@@ -38,6 +39,8 @@ def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.delete_run(run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
     events = instance.event_log_storage
+    if isinstance(events, HubEventLog):
+        events.forget_run(run_id)
     if isinstance(events, SqliteEventLogStorage):
         shard = Path(events.path_for_shard(run_id))
         for file in (shard, shard.with_name(f"{shard.name}-wal"), shard.with_name(f"{shard.name}-shm")):

@@ -7,12 +7,14 @@ import dagster as dg
 from assets.busy import busy_connections, is_busy
 from assets.connection_keys import missing_partitions
 from assets.failure_lines import failure_lines
-from assets.jobs import NORMALISE_JOB, PLAN_JOB, deliver_job_name
+from assets.jobs import ALERTS_JOB, NORMALISE_JOB, PLAN_JOB, deliver_job_name
 from assets.partitions import CONNECTION_TAG, connection_partitions
 from oms_hub.channel.contract import Channel
 from oms_hub.channel.notifiers import Notification
 from oms_hub.store.connections import list_connections
 from oms_hub.store.pending import connections_to_normalise, connections_with_open_pushes, dirty_state
+from oms_hub.sync.alerts import alerts_are_due
+from oms_hub.sync.allocate import merchants_due
 from oms_hub.sync.hub import Hub
 
 PLAN_AGAIN_SECONDS = 600
@@ -68,13 +70,28 @@ def plan_when_stock_changed(
 ) -> dg.SensorResult | dg.SkipReason:
     """Request a plan where SKUs wait for one and it could come out otherwise than the last."""
     with hub.store.read() as tx:
-        dirty = dirty_state(tx)
+        dirty = " ".join([dirty_state(tx), *merchants_due(hub, tx)]).strip()
     state = f"{dirty} {int(hub.clock().timestamp()) // PLAN_AGAIN_SECONDS}"
     if not dirty:
         return dg.SkipReason("no SKU changed")
     if state == context.cursor or is_busy(context.instance, PLAN_JOB):
         return dg.SkipReason("planned already; what waits needs a good pull first")
     return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=state)
+
+
+@dg.sensor(
+    name="tell_of_alerts",
+    job_name=ALERTS_JOB,
+    minimum_interval_seconds=60,
+    description="Tells the notifier of what crossed a line since it was last told",
+)
+def tell_of_alerts(context: dg.SensorEvaluationContext, hub: dg.ResourceParam[Hub]) -> dg.RunRequest | dg.SkipReason:
+    """Request a run where an alert is to be fired, cleared or told."""
+    if not alerts_are_due(hub):
+        return dg.SkipReason("nothing crossed a line")
+    if is_busy(context.instance, ALERTS_JOB):
+        return dg.SkipReason("a run tells them already")
+    return dg.RunRequest()
 
 
 def _deliver_sensor(channel: Channel) -> dg.SensorDefinition:
@@ -127,4 +144,5 @@ def build_sensors(
 ) -> Sequence[dg.SensorDefinition]:
     """Return all sensors; every one is stopped by default."""
     deliver = [_deliver_sensor(channel) for channel in channels.values() if channel.stock_sink]
-    return [new_connections, normalise_waiting, plan_when_stock_changed, *deliver, failure_sensor(notify)]
+    own = [new_connections, normalise_waiting, plan_when_stock_changed, tell_of_alerts]
+    return [*own, *deliver, failure_sensor(notify)]

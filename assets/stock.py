@@ -79,7 +79,7 @@ def raw_stock_asset(channel: Channel) -> dg.AssetsDefinition:
 
 @dg.asset(
     key="core__push_plan",
-    deps=["core__orders"],
+    deps=["core__orders", "core__allocations"],
     group_name="core",
     kinds={"python", "postgres"},
     owners=OWNERS,
@@ -98,6 +98,8 @@ def push_plan(context: dg.AssetExecutionContext, hub: dg.ResourceParam[Hub]) -> 
             "raised": sum(report.raised for report in reports.values()),
             "lowered": sum(report.lowered for report in reports.values()),
             "held_back": sum(report.held_back for report in reports.values()),
+            "waiting": sum(report.waiting for report in reports.values()),
+            "held_units": sum(report.held_units for report in reports.values()),
             "plan": markdown_table(
                 ("merchant", "connection", "listing", "from", "to", "reason"),
                 [

@@ -8,7 +8,8 @@ SHOWN_COUNTS = {
     "replay": ("records", "written", "unchanged", "quarantined"),
     "compare": ("channel_orders", "missing", "vanished"),
     "count": ("seen", "linked", "unmapped", "read"),
-    "plan": ("skus", "raised", "lowered", "held_back"),
+    "plan": ("skus", "raised", "lowered", "held_back", "waiting", "held_units", "backordered", "holds_ended"),
+    "alerts": ("told", "cleared"),
     "push": (
         "applied",
         "in_step",

@@ -11,6 +11,8 @@ from typing import Any
 
 import dagster as dg
 
+from assets.alerts import alerts_asset, settings_notifier
+from assets.allocation import allocations
 from assets.checks import orders_are_whole
 from assets.connection_keys import add_missing_partitions
 from assets.failure_lines import failure_lines
@@ -28,10 +30,13 @@ from oms_hub.store.pending import (
     merchants_with_dirty_skus,
 )
 from oms_hub.store.statuses import listings_read_at
+from oms_hub.sync.alerts import alerts_are_due
+from oms_hub.sync.allocate import merchants_due
 from oms_hub.sync.hub import Hub
 from oms_hub.sync.reconcile_orders import reconciling_is_due
 
 LISTINGS_EVERY = timedelta(hours=24)
+_PUSH_ROUNDS = 2
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -121,12 +126,7 @@ def _steps(
         for stored in active:
             if stored.name not in cut_off and _listings_are_due(hub, stored, options):
                 yield _listings(hub, instance, stored)
-    with hub.store.read() as tx:
-        is_dirty = bool(merchants_with_dirty_skus(tx))
-    if is_dirty:
-        yield _materialise(hub, instance, "plan", "", [push_plan])
-    if not options.is_replay:
-        yield from (_deliver(hub, instance, stored, options) for stored in _with_open_pushes(hub, active))
+    yield from _plan_and_push(hub, instance, active, options)
     with hub.store.read() as tx:
         is_touched = has_touched_days(tx)
     if is_touched:
@@ -135,6 +135,24 @@ def _steps(
         from assets.reports import report_tables  # noqa: PLC0415
 
         yield _materialise(hub, instance, "report", "", [report_tables, reports_tie])
+    if alerts_are_due(hub):
+        yield _materialise(hub, instance, "alerts", "", [alerts_asset(settings_notifier())])
+
+
+def _plan_and_push(
+    hub: Hub, instance: dg.DagsterInstance, active: Sequence[StoredConnection], options: SyncOptions
+) -> Iterator[StepOutcome]:
+    """Plan and deliver; a second time where raises waited until other listings had confirmed their reductions."""
+    for _ in range(_PUSH_ROUNDS):
+        with hub.store.read() as tx:
+            is_dirty = bool(merchants_with_dirty_skus(tx) or merchants_due(hub, tx))
+        planned = _materialise(hub, instance, "plan", "", [allocations, push_plan]) if is_dirty else None
+        if planned is not None:
+            yield planned
+        if not options.is_replay:
+            yield from (_deliver(hub, instance, stored, options) for stored in _with_open_pushes(hub, active))
+        if planned is None or not planned.counts.get("waiting") or options.is_replay or options.is_dry_run:
+            return
 
 
 def _pull(hub: Hub, instance: dg.DagsterInstance, stored: StoredConnection, options: SyncOptions) -> StepOutcome:

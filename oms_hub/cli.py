@@ -15,16 +15,24 @@ import typer
 
 from oms_hub import __version__
 from oms_hub.commands import (
+    alerts,
+    allocation,
+    bundles,
     connections,
     exceptions,
+    explain,
     listings,
     merchants,
+    policy,
+    purchasing,
     report,
     sandbox,
+    serve,
     simulate,
     status,
     stock,
     store,
+    users,
 )
 from oms_hub.commands.output import complain, say
 from oms_hub.errors import HubError
@@ -60,7 +68,10 @@ def build_app() -> typer.Typer:
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)
 
-    for module in (store, merchants, connections, listings, stock, report, status, exceptions, sandbox, simulate):
+    for module in (
+        store, merchants, connections, listings, stock, bundles, policy, purchasing, allocation, report, status,
+        exceptions, alerts, explain, sandbox, simulate, serve, users,
+    ):  # fmt: skip
         module.register(app)
     for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda found: found.name):
         entry_point.load()(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.pos_feed.auth import SECRETS
 from connectors.pos_feed.check import check, preview
+from connectors.pos_feed.console import FEED, GUIDE
 from connectors.pos_feed.orders import order_source
 from connectors.pos_feed.pages import split_page
 from connectors.pos_feed.parse import parse_order
@@ -22,6 +23,8 @@ CHANNEL = Channel(
     check_settings=check_settings,
     order_source=order_source,
     sandbox=start_sandbox,
+    guide=GUIDE,
+    file_feed=FEED,
 )
 
 __all__ = ["CHANNEL", "preview"]

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 from connectors.pos_feed.auth import storage_options
 from connectors.pos_feed.compare import new_state
-from connectors.pos_feed.files import FeedFile, FeedFolder, is_folder, list_files, open_file, open_folder
+from connectors.pos_feed.files import (
+    FeedFile,
+    FeedFolder,
+    head_of,
+    is_folder,
+    list_files,
+    open_file,
+    open_folder,
+)
 from connectors.pos_feed.lines import LineReader, text_form
 from connectors.pos_feed.pages import ORDERS, PageBuilder, PageHead, split_page
 from connectors.pos_feed.parse import parse_order
@@ -101,7 +109,7 @@ def preview_file(session: ChannelSession, folder: FeedFolder, file: FeedFile, *,
     """
     settings = read_settings(session.connection.settings)
     with open_file(folder, file) as source:
-        form = text_form(source.read(4), settings.encoding)
+        form = text_form(head_of(source, file), settings.encoding)
         source.seek(0)
         reader = LineReader(source, form, name=file.name)
         header = _header(reader, settings, file)

@@ -130,6 +130,21 @@ def is_folder(folder: FeedFolder) -> bool:
         raise _from_file_system(folder.shown_path, error) from error
 
 
+def head_of(source: BinaryIO, file: FeedFile) -> bytes:
+    """Return the first four bytes of an open file, from which its form is told.
+
+    Raises:
+        BadPayload: there are none: an export that failed. A header alone would say "no sales yet".
+    """
+    head = source.read(4)
+    if not head:
+        raise BadPayload(
+            f"{file.name} is empty (0 bytes)",
+            remedy="Deliver it again with at least its header, or remove it; what was taken of it before stands",
+        )
+    return head
+
+
 def _is_unfinished(path: str) -> bool:
     name = path.rsplit("/", 1)[-1]
     return name.startswith(".") or name.lower().endswith(UNFINISHED)

@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 
 from connectors.pos_feed.auth import storage_options
 from connectors.pos_feed.compare import Plan, plan_known, plan_new
-from connectors.pos_feed.files import FeedFile, FeedFolder, is_folder, list_files, open_file, open_folder
+from connectors.pos_feed.files import (
+    FeedFile,
+    FeedFolder,
+    head_of,
+    is_folder,
+    list_files,
+    open_file,
+    open_folder,
+)
 from connectors.pos_feed.lines import text_form
 from connectors.pos_feed.pages import ORDERS, TOMBSTONES, empty_body, tombstones_body
 from connectors.pos_feed.settings import FeedSettings, read_settings
@@ -43,7 +51,7 @@ def order_source(session: ChannelSession, request: PullRequest) -> Iterator[RawP
 
     Raises:
         Misconfigured: the path names nothing, or a file may not be read.
-        BadPayload: a file is not what the settings say (columns, encoding, binary ...).
+        BadPayload: a file is not what the settings say (columns, encoding, binary ...), or has no bytes at all.
         NeedsReconnect, RetryLater: the file system refuses us, or cannot be reached now.
     """
     settings = read_settings(session.connection.settings)
@@ -98,7 +106,7 @@ class _Walk:
 
     def _take_changed(self, file: FeedFile, state: FileState | None) -> Iterator[RawPage]:
         with open_file(self._folder, file) as source:
-            form = text_form(source.read(4), self._settings.encoding)
+            form = text_form(head_of(source, file), self._settings.encoding)
             if state is None or not state.chunks:
                 known = [*self._cursor.past, *(one for path, one in self._cursor.files.items() if path != file.path)]
                 plan = plan_new(source, file, [one for one in known if one.form == self._form])

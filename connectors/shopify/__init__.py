@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.shopify.check import check
 from connectors.shopify.listings import listing_source, locations
+from connectors.shopify.oauth import FLOW, GUIDE, revoke
 from connectors.shopify.orders import order_ids, order_lookup, order_source
 from connectors.shopify.parse import parse_order, split_page
 from connectors.shopify.sandbox import start_sandbox
@@ -36,4 +37,7 @@ CHANNEL = Channel(
     stock_source=stock_source,
     stock_sink=stock_sink,
     sandbox=start_sandbox,
+    guide=GUIDE,
+    oauth=FLOW,
+    revoke=revoke,
 )

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 from connectors.shopify.documents import API_VERSION
 from connectors.shopify.sandbox_graphql import Graph, Rules
+from connectors.shopify.sandbox_oauth import Approvals
 from connectors.shopify.sandbox_seed import open_shop
 from connectors.shopify.sandbox_things import MAIN_LOCATION, gid
 from oms_hub.channel.contract import SandboxAccount
@@ -25,7 +26,7 @@ DOMAIN = "practice-shop.myshopify.com"
 CLIENT_ID, CLIENT_SECRET = "practice-client", "practice-client-secret"
 FIRST_TOKEN, FIRST_REFRESH = "shpat_practice", "shprt_practice_1"
 SUPPORTED = ("2026-01", "2026-04", "2026-07", API_VERSION)
-TOKEN_SECONDS = {"client_credentials": 86_399, "refresh_token": 3_600}
+TOKEN_SECONDS = {"client_credentials": 86_399, "refresh_token": 3_600, "authorization_code": 3_600}
 
 
 class RunningShop:
@@ -33,6 +34,7 @@ class RunningShop:
 
     Attributes:
         graph: the shop's inside, for tests that turn its limits.
+        approvals: codes that its owner approved.
         tokens: tokens that open it, with the shop's second at which each ends (None: never).
         refresh_tokens: refresh tokens that still work.
         token_requests: how often a token was asked for.
@@ -44,6 +46,7 @@ class RunningShop:
         self.tokens: dict[str, float | None] = {FIRST_TOKEN: None}
         self.refresh_tokens = {FIRST_REFRESH}
         self.token_requests = 0
+        self.approvals = Approvals(DOMAIN, CLIENT_ID, CLIENT_SECRET)
         handler = type("Handler", (_Handler,), {"running": self})
         self._server = _Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -123,15 +126,17 @@ class RunningShop:
             self.token_requests += 1
             if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
                 return 401, {"error": "invalid_client", "error_description": "unknown client"}
-            kind = form.get("grant_type", "")
+            kind = form.get("grant_type", "authorization_code" if "code" in form else "")
             if kind not in TOKEN_SECONDS:
                 return 400, {"error": "unsupported_grant_type"}
             token = f"shpat_practice_{self._shop.new_number()}"
             granted: dict[str, Any] = {"access_token": token, "scope": ",".join(self.graph.rules.scopes)}
             granted["expires_in"] = TOKEN_SECONDS[kind]
-            if kind == "refresh_token":
-                if form.get("refresh_token") not in self.refresh_tokens:
-                    return 400, {"error": "invalid_grant"}
+            if kind == "refresh_token" and form.get("refresh_token") not in self.refresh_tokens:
+                return 400, {"error": "invalid_grant"}
+            if kind == "authorization_code" and not self.approvals.take(form["code"]):
+                return 400, {"error": "invalid_request"}
+            if kind != "client_credentials":
                 granted["refresh_token"] = f"shprt_practice_{self._shop.new_number()}"
                 self.refresh_tokens = {granted["refresh_token"]}
             self.tokens[token] = self._shop.seconds() + TOKEN_SECONDS[kind]
@@ -167,13 +172,27 @@ class _Handler(BaseHTTPRequestHandler):
         return self.running.date()
 
     def do_GET(self) -> None:
-        """Serve the file of an export."""
+        """Serve the file of an export, or the page of approval."""
+        path, _, query = self.path.partition("?")
+        if path == "/admin/oauth/authorize":
+            asked = {name: values[0] for name, values in parse_qs(query).items()}
+            self._send_bytes(200, self.running.approvals.page(asked).encode(), "text/html; charset=utf-8")
+            return
         name = self.path.partition("?")[0].removeprefix("/bulk/").removesuffix(".jsonl")
         found = self.running.graph.bulk.file(int(name)) if name.isdigit() else None
         if found is None:
             self._send(404, {"errors": "Not Found"})
         else:
             self._send_bytes(200, found, "application/jsonl")
+
+    def do_DELETE(self) -> None:
+        """Uninstall the app: its token opens nothing any more."""
+        token = self.headers.get("X-Shopify-Access-Token") or ""
+        if self.path != "/admin/api_permissions/current.json" or not self.running.opens(token):
+            self._send(401, {"errors": "unrecognized access token"})
+            return
+        del self.running.tokens[token]
+        self._send(200, {})
 
     def do_POST(self) -> None:
         """Answer a token request or a document."""

@@ -8,11 +8,12 @@ charges less than the real one was seen to. Source: shopify.dev rate-limits page
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
     FieldNode,
-    FragmentSpreadNode,
     GraphQLDirective,
     GraphQLIncludeDirective,
     GraphQLSchema,
@@ -52,60 +53,48 @@ class CostMeter:
         return self._operation(operation, data if isinstance(data, dict) else {})
 
     def _operation(self, operation: OperationDefinitionNode, data: Any) -> int:
-        is_mutation = operation.operation.value == "mutation"
-        root = self._schema.mutation_type if is_mutation else self._schema.query_type
-        total = 0
-        for field in self._fields(operation.selection_set):
-            total += MUTATION if is_mutation else self._field(root, field, data)
-        return total
+        if operation.operation.value == "mutation":
+            return MUTATION * sum(isinstance(node, FieldNode) for node in operation.selection_set.selections)
+        return self._selection(self._schema.query_type, operation.selection_set, data)
 
     def _selection(self, parent: Any, selection: SelectionSetNode | None, data: Any) -> int:
         if selection is None:
             return 0
-        total, branches = 0, [0]
-        for node in selection.selections:
-            if isinstance(node, FieldNode):
-                total += self._field(parent, node, data) if self._is_included(node) else 0
-            elif isinstance(node, InlineFragmentNode):
-                name = node.type_condition.name.value if node.type_condition else parent.name
-                if data is None or data.get("__typename", name) == name:
-                    branches.append(self._selection(self._schema.get_type(name), node.selection_set, data))
-        return total + max(branches)
+        parts, branches = _parts(self._schema, parent, selection)
+        total = sum(self._field(part, data) for part in parts)
+        found = [0]
+        for name, kind, inner in branches:
+            if data is None or data.get("__typename", name) == name:
+                found.append(self._selection(kind, inner, data))
+        return total + max(found)
 
-    def _field(self, parent: Any, node: FieldNode, data: Any) -> int:
-        name = node.name.value
-        if name in {"__typename", "pageInfo"}:
+    def _field(self, part: _Part, data: Any) -> int:
+        value = None if data is None else data.get(part.key)
+        if (data is not None and value is None) or not self._is_included(part.node):
             return 0
-        declared = parent.fields[name].type
-        named = get_named_type(declared)
-        if not is_composite_type(named):
-            return 0
-        value = None if data is None else data.get((node.alias or node.name).value)
-        if data is not None and value is None:
-            return 0
-        if named.name.endswith("Connection"):
-            return self._connection(named, node, value)
-        if is_list_type(getattr(declared, "of_type", declared)) or is_list_type(declared):
-            return self._list(named, node, value)
-        return 1 + self._selection(named, node.selection_set, value)
+        if part.of_node is not None:
+            return self._connection(part, value)
+        if part.is_list:
+            return self._list(part, value)
+        return 1 + self._selection(part.named, part.node.selection_set, value)
 
-    def _list(self, named: Any, node: FieldNode, rows: Any) -> int:
+    def _list(self, part: _Part, rows: Any) -> int:
+        inner = part.node.selection_set
         if rows is not None:
-            return sum(1 + self._selection(named, node.selection_set, row) for row in rows if row is not None)
-        ids = self._argument(node, "ids")
+            return sum(1 + self._selection(part.named, inner, row) for row in rows if row is not None)
+        ids = self._argument(part.node, "ids")
         count = len(ids) if isinstance(ids, list) else 1
-        return count * (1 + self._selection(named, node.selection_set, None))
+        return count * (1 + self._selection(part.named, inner, None))
 
-    def _connection(self, named: Any, node: FieldNode, value: Any) -> int:
-        for field in self._fields(node.selection_set):
-            if field.name.value == "nodes":
-                of_node = get_named_type(named.fields["nodes"].type)
-                if value is not None:
-                    rows = value.get("nodes") or ()
-                    return 2 + sum(1 + self._selection(of_node, field.selection_set, row) for row in rows)
-                first = self._argument(node, "first")
-                return 2 + int(first or 0) * (1 + self._selection(of_node, field.selection_set, None))
-        return 2
+    def _connection(self, part: _Part, value: Any) -> int:
+        nodes = next((field for field in _fields(part.node.selection_set) if field.name.value == "nodes"), None)
+        if nodes is None:
+            return 2
+        if value is not None:
+            rows = value.get("nodes") or ()
+            return 2 + sum(1 + self._selection(part.of_node, nodes.selection_set, row) for row in rows)
+        first = self._argument(part.node, "first")
+        return 2 + int(first or 0) * (1 + self._selection(part.of_node, nodes.selection_set, None))
 
     def _argument(self, node: FieldNode, name: str) -> Any:
         for argument in node.arguments:
@@ -115,16 +104,49 @@ class CostMeter:
         return None
 
     def _is_included(self, node: FieldNode) -> bool:
-        found = get_directive_values(_INCLUDE, node, dict(self._variables))
+        found = get_directive_values(_INCLUDE, node, dict(self._variables)) if node.directives else None
         return found is None or bool(found["if"])
 
-    @staticmethod
-    def _fields(selection: SelectionSetNode | None) -> Iterator[FieldNode]:
-        for node in () if selection is None else selection.selections:
-            if isinstance(node, FieldNode):
-                yield node
-            elif isinstance(node, FragmentSpreadNode):  # the connector uses none; the shop's author may
-                continue
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A field that costs something: an object, a list or a connection (`of_node` is what it connects to)."""
+
+    node: FieldNode
+    key: str
+    named: Any
+    is_list: bool
+    of_node: Any
+
+
+@lru_cache(maxsize=4096)
+def _parts(
+    schema: GraphQLSchema, parent: Any, selection: SelectionSetNode
+) -> tuple[tuple[_Part, ...], tuple[tuple[str, Any, SelectionSetNode | None], ...]]:
+    """Return a selection's fields that cost something, and its branches by type."""
+    parts, branches = [], []
+    for node in selection.selections:  # fragment spreads cost nothing: the connector uses none
+        if isinstance(node, InlineFragmentNode):
+            name = node.type_condition.name.value if node.type_condition else parent.name
+            branches.append((name, schema.get_type(name), node.selection_set))
+        elif isinstance(node, FieldNode) and node.name.value not in {"__typename", "pageInfo"}:
+            part = _part(parent, node)
+            parts += [] if part is None else [part]
+    return tuple(parts), tuple(branches)
+
+
+def _part(parent: Any, node: FieldNode) -> _Part | None:
+    declared = parent.fields[node.name.value].type
+    named = get_named_type(declared)
+    if not is_composite_type(named):
+        return None
+    of_node = get_named_type(named.fields["nodes"].type) if named.name.endswith("Connection") else None
+    is_list = is_list_type(getattr(declared, "of_type", declared)) or is_list_type(declared)
+    return _Part(node, (node.alias or node.name).value, named, is_list, of_node)
+
+
+def _fields(selection: SelectionSetNode | None) -> Iterator[FieldNode]:
+    return (node for node in (() if selection is None else selection.selections) if isinstance(node, FieldNode))
 
 
 _INCLUDE: GraphQLDirective = GraphQLIncludeDirective

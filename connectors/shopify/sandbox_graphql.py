@@ -28,6 +28,7 @@ from graphql import (
 
 from connectors.shopify.sandbox_bulk import BulkDesk
 from connectors.shopify.sandbox_cost import QUERY_MAX, CostMeter, PointBucket
+from connectors.shopify.sandbox_execution import FIELD_NEEDS, PracticeExecution
 from connectors.shopify.sandbox_goods import TooMany, connection, paged, stamp
 from connectors.shopify.sandbox_nodes import Nodes
 from connectors.shopify.sandbox_sdl import SDL
@@ -46,11 +47,6 @@ _NEEDS = {
     "inventorySetQuantities": "write_inventory",
     "inventoryActivate": "write_inventory",
     "bulkOperationRunQuery": "read_orders",
-}
-_FIELD_NEEDS = {
-    ("Order", "customer"): "read_customers",
-    ("Order", "returns"): "read_returns",
-    ("Order", "fulfillmentOrders"): "read_merchant_managed_fulfillment_orders",
 }
 _FILTER = re.compile(r"(updated_at|processed_at|created_at):(>=|<=|>|<)'([^']+)'")
 
@@ -128,6 +124,7 @@ class Graph:
             root_value=self._root(),
             variable_values=dict(variables),
             field_resolver=self._resolve,
+            execution_context_class=PracticeExecution,
         )
         actual = meter.actual(operation, result.data)
         self.bucket.pay(actual)
@@ -138,7 +135,7 @@ class Graph:
         return answer
 
     def _resolve(self, source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
-        scope = _FIELD_NEEDS.get((info.parent_type.name, info.field_name))
+        scope = FIELD_NEEDS.get((info.parent_type.name, info.field_name))
         if info.parent_type.name in {"QueryRoot", "Mutation"}:
             scope = _NEEDS.get(info.field_name)
         if scope is not None and scope not in self.rules.scopes:
@@ -218,7 +215,13 @@ class Graph:
             return None, error.message
         if problems:
             return None, problems[0]
-        result = execute_sync(shop_schema(), document, root_value=self._root(), field_resolver=self._resolve)
+        result = execute_sync(
+            shop_schema(),
+            document,
+            root_value=self._root(),
+            field_resolver=self._resolve,
+            execution_context_class=PracticeExecution,
+        )
         self._malform(result.data)
         return (None, result.errors[0].message) if result.errors else (result.data, "")
 

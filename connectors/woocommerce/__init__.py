@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.woocommerce.auth import check
 from connectors.woocommerce.listings import listing_source
+from connectors.woocommerce.oauth import FLOW, GUIDE
 from connectors.woocommerce.orders import order_ids, order_lookup, order_source
 from connectors.woocommerce.parse import parse_order, split_page
 from connectors.woocommerce.sandbox import start_sandbox
@@ -32,4 +33,6 @@ CHANNEL = Channel(
     stock_source=stock_source,
     stock_sink=stock_sink,
     sandbox=start_sandbox,
+    guide=GUIDE,
+    oauth=FLOW,
 )

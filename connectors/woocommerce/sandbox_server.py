@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from connectors.woocommerce.sandbox_auth import approval_page, deliver
 from connectors.woocommerce.sandbox_query import ApiError, Query
 from connectors.woocommerce.sandbox_routes import Answer, Routes
 from connectors.woocommerce.settings import API_PATH
@@ -96,6 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if parts.path.startswith("/wc-auth/v1/"):
+            self._approve(parts.path, query)
+            return
         traffic = self.server.traffic
         traffic.requests.append((self.command, parts.path.removeprefix(API_PATH), query))
         if traffic.delay_seconds:
@@ -105,6 +109,19 @@ class _Handler(BaseHTTPRequestHandler):
         except ApiError as error:
             answer = Answer(orjson.dumps(error.shown()), status=error.status)
         self._send(answer)
+
+    def _approve(self, path: str, query: Query) -> None:
+        """Ask the shop's owner, or carry out the yes."""
+        keys = self.server.keys[0]
+        is_asked = path.endswith("/authorize")
+        self.send_response_only(200 if is_asked else 302)
+        if not is_asked:
+            self.send_header("Location", deliver(query, keys.consumer_key, keys.consumer_secret))
+        body = approval_page(query).encode() if is_asked else b""
+        self.send_header("Content-Type", "text/html; charset=UTF-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _answer(self, path: str, query: Query, body: bytes) -> Answer:
         if self.command == "GET" and path.rstrip("/") in {"/wp-json", API_PATH}:

@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeAlias
 
 import httpx
 
+from oms_hub.channel.connecting import ConnectGuide, FileFeed, OAuthFlow
+from oms_hub.channel.rate_limit import Buckets, ProcessBuckets
 from oms_hub.clock import Clock, Sleep
 from oms_hub.domain.orders import Order
 
@@ -66,6 +68,8 @@ class ChannelSession:
     sleep: Sleep
     transport: httpx.BaseTransport | None = None
     """Only for tests that cut the network; None in real use."""
+    buckets: Buckets = field(default_factory=ProcessBuckets)
+    """Rate limits that all processes of this merchant share; of a session made by hand, its own."""
 
 
 # ------------------------------------------------------------------------------------------------- raw orders
@@ -76,7 +80,7 @@ class RawPage:
     """One page as it came, with the cursor that is stored in the same transaction.
 
     Attributes:
-        kind: what the records are: `orders` (a full snapshot each, or rows of one in append mode) or
+        kind: what the records are: `orders` (a full snapshot each, or what the record mode says) or
             `order_tombstones` (`{"id": ..}` of orders that no longer exist at the channel).
         body: the channel's answer verbatim; where several answers make one record, a JSON envelope of verbatim parts.
         cursor: where to go on after this page, also after a crash.
@@ -237,10 +241,15 @@ class PullMode(StrEnum):
 
 
 class RecordMode(StrEnum):
-    """What a record is: the whole order each time, or some of its rows that add to those before."""
+    """What a record is."""
 
     SNAPSHOT = "snapshot"
+    """The whole order each time."""
     APPEND = "append"
+    """Some rows of the order, which add to those before; even an equal one is news."""
+    JOINED = "joined"
+    """A version of the order, or something else about it (money that moved ...): all of them make the order, in
+    whatever order they come; one that was known at any time before is no news."""
 
 
 class StockWriteMode(StrEnum):
@@ -352,9 +361,11 @@ class Channel:
     Attributes:
         split_page: pure; `(kind, body)` -> the page's records in order. Raises BadPayload if the page is unreadable.
         parse_order: pure; all raw payloads that make one order (one in snapshot mode, every known one in landing
-            order in append mode) -> the order. Raises BadPayload.
+            order in append and joined mode) -> the order. Raises BadPayload.
         check: tries the credentials step by step; never raises for a refusal, which is a result.
         check_settings: pure; raises Misconfigured for settings that cannot work, before any request.
+        guide, oauth, file_feed: how the console connects an account (`oms_hub.channel.connecting`).
+        revoke: takes the hub's access back at the channel, when an account is disconnected.
     """
 
     name: str
@@ -373,3 +384,7 @@ class Channel:
     stock_source: StockSource | None = None
     stock_sink: StockSink | None = None
     sandbox: SandboxFactory | None = None
+    guide: ConnectGuide | None = None
+    oauth: OAuthFlow | None = None
+    file_feed: FileFeed | None = None
+    revoke: Callable[[ChannelSession], None] | None = None

@@ -31,6 +31,7 @@ from oms_hub.channel.exchange import (
 )
 from oms_hub.channel.hosts import check_base_url, is_loopback, origin_of
 from oms_hub.channel.rate_limit import Gate
+from oms_hub.channel.transports import trusted_roots
 from oms_hub.clock import monotonic_seconds
 from oms_hub.errors import BadPayload, Misconfigured, RetryLater
 
@@ -114,6 +115,7 @@ class ChannelHttp:
             timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds),
             follow_redirects=False,
             transport=session.transport,
+            verify=trusted_roots(),
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=15.0),
             trust_env=not is_loopback(httpx.URL(self.base_url).host),
         )

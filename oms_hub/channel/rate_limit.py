@@ -1,6 +1,7 @@
 """Pacing: how fast and how many at once a connection asks its channel.
 
-What belongs here: in-process gates that a client passes with each request, on an injected clock and sleep.
+What belongs here: in-process gates that a client passes with each request, on an injected clock and sleep; the port to
+token buckets that processes share (`store.rate_buckets` is the shared one).
 Not here: what a channel's limits are (connectors), waiting after a refusal (`http`).
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from oms_hub.clock import Sleep
+from oms_hub.clock import Sleep, monotonic_seconds
 
 
 class Gate(Protocol):
@@ -144,3 +145,76 @@ class AdaptiveConcurrency:
         if self._burst == 0:
             self._permitted = max(self._rule.fewest, self._permitted // 2)
             self._burst = self._running  # those already under way met the same trouble
+
+
+# ------------------------------------------------------------------------------------------- shared token buckets
+
+
+@dataclass(frozen=True, slots=True)
+class BucketLimit:
+    """What a token bucket allows: so many requests at once, refilled at a rate."""
+
+    capacity: float
+    per_second: float
+
+
+class Buckets(Protocol):
+    """Token buckets by name, one token per request, shared by whoever holds the same names."""
+
+    def take(self, name: str, limit: BucketLimit, *, patience_seconds: float) -> float:
+        """Take a token, in advance where none is left, and return how many seconds to wait before using it.
+
+        Where that is longer than `patience_seconds`, nothing is taken; the number then says when to come back.
+
+        Args:
+            name: of the bucket; made full at first use.
+            limit: what the channel promises; a rate that it told since (`told`) stands above it.
+            patience_seconds: the longest wait that the caller would bear.
+        """
+
+    def told(self, name: str, limit: BucketLimit, *, per_second: float | None = None, is_empty: bool = False) -> None:
+        """Take over what the channel said: another rate, or that nothing is left (it refused a request)."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    read_at: float
+    per_second: float
+
+
+class ProcessBuckets:
+    """Token buckets of one process: for sessions without a store.
+
+    Args:
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float] = monotonic_seconds) -> None:
+        self._monotonic = monotonic
+        self._buckets: dict[str, _Bucket] = {}
+        self._lock = threading.Lock()
+
+    def take(self, name: str, limit: BucketLimit, *, patience_seconds: float) -> float:
+        """Take a token; see `Buckets`."""
+        with self._lock:
+            bucket = self._refilled(name, limit)
+            wait = max(0.0, (1.0 - bucket.left) / bucket.per_second)
+            if wait <= patience_seconds:
+                bucket.left -= 1.0
+            return wait
+
+    def told(self, name: str, limit: BucketLimit, *, per_second: float | None = None, is_empty: bool = False) -> None:
+        """Take over what the channel said; see `Buckets`."""
+        with self._lock:
+            bucket = self._refilled(name, limit)
+            bucket.per_second = bucket.per_second if per_second is None else per_second
+            if is_empty:
+                bucket.left = min(bucket.left, 0.0)
+
+    def _refilled(self, name: str, limit: BucketLimit) -> _Bucket:
+        now = self._monotonic()
+        bucket = self._buckets.setdefault(name, _Bucket(limit.capacity, now, limit.per_second))
+        bucket.left = min(limit.capacity, bucket.left + max(0.0, now - bucket.read_at) * bucket.per_second)
+        bucket.read_at = now
+        return bucket

@@ -6,8 +6,11 @@ import typer
 
 from oms_hub.commands.context import opened_store
 from oms_hub.commands.output import say, show_rows
-from oms_hub.store.goods import add_location, list_locations
+from oms_hub.errors import Misconfigured
+from oms_hub.store.connections import get_connection
+from oms_hub.store.goods import add_location, channel_place, link_location, list_locations
 from oms_hub.store.merchants import add_merchant, get_merchant, list_merchants
+from oms_hub.store.stock import mark_connection_dirty
 
 merchants_app = typer.Typer(help="Businesses: base currency and business time zone.", no_args_is_help=True)
 locations_app = typer.Typer(help="Places that hold a merchant's stock.", no_args_is_help=True)
@@ -68,3 +71,17 @@ def list_places(
             for place in list_locations(tx, found.merchant_id)
         ]
     show_rows(rows, ("code", "name", "is_default"), as_json=as_json, empty="No locations")
+
+
+@locations_app.command("link")
+def link_place(connection: str, channel_location: str, code: str) -> None:
+    """Say which of our places a channel's place is; its levels are pushed there where this place feeds them."""
+    with opened_store() as store, store.begin() as tx:
+        stored = get_connection(tx, connection)
+        places = {place.code: place.location_id for place in list_locations(tx, stored.merchant_id)}
+        if code not in places:
+            raise Misconfigured(f"{stored.merchant} has no location {code}", remedy="See: oms-hub locations list")
+        known = channel_place(tx, stored.connection_id, channel_location)
+        link_location(tx, stored.connection_id, known or channel_location, places[code])
+        mark_connection_dirty(tx, stored.connection_id)
+    say(f"{channel_location} on {connection} is {code}.")

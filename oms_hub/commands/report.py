@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from oms_hub.commands.context import opened_store
 from oms_hub.commands.output import complain, say, show_rows
+from oms_hub.errors import Misconfigured
 
 _SHOW = "show"
 
@@ -50,6 +51,10 @@ def show(
     merchant: _Merchant = None,
     day_from: Annotated[datetime | None, typer.Option("--from", formats=_Day, help="First business day.")] = None,
     day_to: Annotated[datetime | None, typer.Option("--to", formats=_Day, help="Last business day.")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", formats=_Day, help="What counts as today, where a report looks back.")
+    ] = None,
+    columns: Annotated[str | None, typer.Option("--columns", metavar="NAME,...", help="Only these columns.")] = None,
     export_format: Annotated[
         Literal["table", "csv", "json", "parquet", "xlsx"], typer.Option("--format", help="How to write it.")
     ] = "table",
@@ -60,7 +65,10 @@ def show(
     from oms_hub.reports.export import write  # noqa: PLC0415
 
     with opened_store() as store:
-        found = reports.frame(store, name, merchant=merchant, day_from=_date(day_from), day_to=_date(day_to))
+        found = reports.frame(
+            store, name, merchant=merchant, day_from=_date(day_from), day_to=_date(day_to), as_of=_date(as_of),
+            columns=None if columns is None else [column.strip() for column in columns.split(",")],
+        )  # fmt: skip
     write(name, found, export_format, output, stream=sys.stdout)
     if output is not None:
         complain(f"{len(found)} row(s) of {name} written to {output}")
@@ -98,6 +106,34 @@ def rebuild(
     for report, rows in written.items():
         is_stored = reports.REPORTS[report].is_stored
         say(f"{report}: {f'{rows} row(s)' if is_stored else 'computed when read'}")
+
+
+@report_app.command()
+def check(
+    merchant: _Merchant = None,
+    day_from: Annotated[datetime | None, typer.Option("--from", formats=_Day, help="First business day.")] = None,
+) -> None:
+    """Ask whether the report tables tie with each other, with the orders and with the ledger."""
+    from oms_hub import reports  # noqa: PLC0415
+
+    with opened_store() as store:
+        results = reports.ties(store, merchant, since=_date(day_from))
+    for result in results:
+        say(f"{'ok' if result.is_ok else 'BROKEN'}: {result.name}: {result.detail}")
+    broken = [result.name for result in results if not result.is_ok]
+    if broken:
+        raise Misconfigured(
+            f"{len(broken)} of {len(results)} ties are broken: {', '.join(broken)}",
+            remedy="Run: oms-hub report rebuild",
+        )
+
+
+@report_app.command()
+def sources() -> None:
+    """Print the reports as dbt sources (sources.yml)."""
+    from oms_hub.reports.dbt_sources import dbt_sources  # noqa: PLC0415
+
+    say(dbt_sources().rstrip("\n"))
 
 
 def _date(value: datetime | None) -> date | None:

@@ -10,11 +10,11 @@ from oms_hub.clock import utc_now
 from oms_hub.commands.context import opened_store
 from oms_hub.commands.output import complain, show_rows
 from oms_hub.store.integrity import run_checks
-from oms_hub.store.statuses import connection_statuses
+from oms_hub.store.statuses import ConnectionStatus, WaitingFailure, connection_statuses, waiting_failures
 
 COLUMNS = (
     "connection", "channel", "merchant", "state", "push", "pulled", "pushed", "open_exceptions", "waiting_pushes",
-    "dead_pushes", "failures", "last_failure",
+    "dead_pushes", "backordered", "oversold", "in_flight", "drifted", "failures", "last_failure",
 )  # fmt: skip
 
 
@@ -40,32 +40,49 @@ def status(
 ) -> None:
     """Show the age of the last good pull and push, open exceptions and pushes per connection.
 
-    Exit code 1 where a connection needs its owner, failed last time, or an integrity question found something.
+    Exit code 1 where a connection needs its owner, failed last time, where something that failed waits for a person
+    (a payload that cannot be read, a push that was rejected), or where an integrity question found something. Oversold
+    and backordered units are shown and told by alerts: they are no failure of the hub.
     """
     now = utc_now()
     with opened_store() as store, store.read() as tx:
         found = connection_statuses(tx)
+        failures = waiting_failures(tx)
         checks = run_checks(tx) if is_thorough else ()
-    rows = [
-        {
-            "connection": row.name,
-            "channel": row.channel,
-            "merchant": row.merchant,
-            "state": row.state,
-            "push": "on" if row.is_push_enabled else "off",
-            "pulled": row.last_good_pull_at if as_json else ago(row.last_good_pull_at, now),
-            "pushed": row.last_good_push_at if as_json else ago(row.last_good_push_at, now),
-            "open_exceptions": row.open_exceptions,
-            "waiting_pushes": row.open_pushes,
-            "dead_pushes": row.dead_pushes,
-            "failures": row.consecutive_failures,
-            "last_failure": row.last_failure if row.consecutive_failures else "",
-        }
-        for row in found
-    ]
+    rows = [_row(row, None if as_json else now) for row in found]
     show_rows(rows, COLUMNS, as_json=as_json, empty="No connections yet: oms-hub connections add")
     broken = [check for check in checks if not check.is_ok]
     for check in broken:
         complain(f"oms-hub: not so: {check.description}: {check.found} found, such as {', '.join(check.examples)}")
-    if broken or any(row.state == "needs_reconnect" or row.consecutive_failures for row in found):
+    for failure in failures:
+        complain(_words(failure))
+    if broken or failures or any(row.state == "needs_reconnect" or row.consecutive_failures for row in found):
         raise typer.Exit(1)
+
+
+def _row(row: ConnectionStatus, now: datetime | None) -> dict[str, object]:
+    """Return a connection's row, its instants as ages where `now` is given."""
+    return {
+        "connection": row.name,
+        "channel": row.channel,
+        "merchant": row.merchant,
+        "state": row.state,
+        "push": "on" if row.is_push_enabled else "off",
+        "pulled": row.last_good_pull_at if now is None else ago(row.last_good_pull_at, now),
+        "pushed": row.last_good_push_at if now is None else ago(row.last_good_push_at, now),
+        "open_exceptions": row.open_exceptions,
+        "waiting_pushes": row.open_pushes,
+        "dead_pushes": row.dead_pushes,
+        "backordered": row.backordered,
+        "oversold": row.oversold,
+        "in_flight": row.in_flight,
+        "drifted": row.drifted,
+        "failures": row.consecutive_failures,
+        "last_failure": row.last_failure if row.consecutive_failures else "",
+    }
+
+
+def _words(failure: WaitingFailure) -> str:
+    where = failure.connection or failure.merchant
+    more = f" (and {failure.count - 1} more)" if failure.count > 1 else ""
+    return f"oms-hub: {where}: {failure.kind}: {failure.example}{more}. See: oms-hub exceptions list"

@@ -8,11 +8,19 @@ import typer
 
 from oms_hub.commands.context import opened_hub
 from oms_hub.commands.output import say, show_rows
+from oms_hub.commands.purchasing import order, receive, terms
+from oms_hub.commands.transfers import adjust, transfer_app, unavailable
 from oms_hub.sync.adopt_stock import adopt_present_stock
 from oms_hub.sync.import_stock import import_stock
 from oms_hub.sync.show_stock import show_stock
 
 stock_app = typer.Typer(help="Stock: counts, adoption, levels.", no_args_is_help=True)
+stock_app.add_typer(transfer_app, name="transfer")
+stock_app.command("adjust")(adjust)
+stock_app.command("unavailable")(unavailable)
+stock_app.command("receive")(receive)
+stock_app.command("order")(order)
+stock_app.command("terms")(terms)
 COLUMNS = ("location", "on_hand", "allocated", "reserved", "unavailable", "available")
 
 

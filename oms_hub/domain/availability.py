@@ -126,6 +126,22 @@ def bundle_pool(components: Sequence[BundleComponent], *, threshold: int = 0, un
     return kits - threshold - unplaced
 
 
+def bundles_left(kits: int, own: int, components: Iterable[tuple[int, int, int]]) -> int:
+    """Return how many bundles can still be promised; negative where more is promised than can be made.
+
+    Units that are promised or in flight and stand at no place are taken from where they are missed least: no component
+    may be used up over all places.
+
+    Args:
+        kits: what can be made, place by place (`bundle_pool`).
+        own: bundles of this very SKU that are promised without a place, or in flight; each takes all its components.
+        components: per component, (units per bundle, its sellable units at all places, its units that are promised
+            without a place or in flight, `own` included).
+    """
+    bounds = [(sellable - max(0, gone - own * per_bundle)) // per_bundle for per_bundle, sellable, gone in components]
+    return min([kits, *bounds]) - own
+
+
 def check_bundles(bundles: Mapping[str, Mapping[str, int]]) -> None:
     """Refuse bundles that contain bundles, themselves included.
 

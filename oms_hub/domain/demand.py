@@ -42,6 +42,9 @@ class Demand:
 
 DEFAULT_RULE = DemandRule()
 
+FIRST_NEWS_SECONDS = 300.0
+"""The news delay of a connection that was not looked at twice yet."""
+
 
 def seconds_on_offer(elapsed_seconds: float, *, sold: int, level_at_start: int, level_at_end: int) -> float:
     """Return how long a listing was on offer between two looks, as far as two looks can tell.

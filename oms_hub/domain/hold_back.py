@@ -147,6 +147,21 @@ def raises(
     return tuple(reached)
 
 
+def settle(pool: int, sellers: Sequence[Seller], *, risk: float = DEFAULT_RISK) -> tuple[tuple[int, int], ...]:
+    """Return for each listing (units it should show, units it may show right now), in the order given.
+
+    The second is smaller only where a raise has to wait until other listings have confirmed their reductions. Once they
+    have, both are the same, and a second look changes nothing.
+    """
+    wanted = targets(pool, sellers, risk=risk)
+    lowered = [replace(seller, shown=min(seller.shown, goal)) for seller, goal in zip(sellers, wanted, strict=True)]
+    now, later = raises(pool, sellers, wanted, risk=risk), raises(pool, lowered, wanted, risk=risk)
+    return tuple(
+        (goal, goal) if goal <= seller.shown or not seller.can_be_stopped else (max(late, soon), soon)
+        for seller, goal, soon, late in zip(sellers, wanted, now, later, strict=True)
+    )
+
+
 def _hold(expected: float, risk: float) -> int:
     return math.ceil(expected + risk * math.sqrt(max(0.0, expected)) - 1e-9)
 

@@ -139,15 +139,18 @@ def confirm_level(ledger: InFlight, level: int) -> InFlight:
     return replace(ledger, level=level)
 
 
-def pull_units(ledger: InFlight, new_units: int, *, restocked_units: int = 0) -> InFlight:
+def pull_units(ledger: InFlight, new_units: int, *, restocked_units: int = 0, late_units: int = 0) -> InFlight:
     """Return the ledger after orders came in; what was seen first is explained first.
 
     Args:
         ledger: the ledger before.
         new_units: units of this listing in orders seen for the first time, as placed.
         restocked_units: units of newly cancelled lines that the channel put back on offer by itself.
+        late_units: units of new orders that were placed before the level was last read. They explain what fell, and
+            nothing that will: their own fall was read, and has aged out if it is not here any more.
     """
-    falls, early = _explain(ledger.falls, new_units)
+    falls, _ = _explain(ledger.falls, late_units)
+    falls, early = _explain(falls, new_units)
     rises, early_restocked = _explain(ledger.rises, restocked_units)
     return InFlight(ledger.level, falls, rises, ledger.early_units + early, ledger.early_restocked + early_restocked)
 

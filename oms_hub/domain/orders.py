@@ -251,6 +251,19 @@ class Shipment:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFee:
+    """What the channel charged the seller for the order, or gave back; never part of what the buyer pays."""
+
+    fee_id: str
+    kind: str
+    """What it is for, as the channel words it."""
+    amount: Decimal
+    """Positive where it was charged to the seller, negative where it was given back."""
+    currency: str
+    charged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """The buyer, as little as reports need: the channel's own id and the country. No name, no address."""
 
@@ -301,6 +314,8 @@ class Order:
     refunds: tuple[Refund, ...] = ()
     returns: tuple[Return, ...] = ()
     shipments: tuple[Shipment, ...] = ()
+    channel_fees: tuple[ChannelFee, ...] = ()
+    """What the channel took from the seller; not in `total`."""
     customer: Customer | None = None
     remarks: tuple[str, ...] = ()
     """Plain sentences that a person should see (a row that changed in a file); open `source_changed` exceptions."""

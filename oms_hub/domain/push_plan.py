@@ -53,6 +53,26 @@ def decide(desired: int | None, acknowledged: int | None, observed: int | None, 
     return (target, "raised") if may_raise else _RAISE_WAITS
 
 
+def believed_level(desired: int, known: int | None, expected: int | None) -> int | None:
+    """Return the present level to compare with: as last known, or as it must be by now.
+
+    Orders that came in since the level was read have lowered it, if the channel takes its own sales off. Whoever wants
+    less than the known level does not rely on that; whoever wants as much or more must look.
+
+    Args:
+        desired: what the listing should show.
+        known: the level as last read or confirmed, None if never.
+        expected: that less units of orders that came in since, and with cancelled ones that are on offer again.
+
+    Example:
+        >>> believed_level(1, 1, 0), believed_level(0, 1, 0), believed_level(4, 1, 3)
+        (0, 1, 1)
+    """
+    if known is None or expected is None or desired < known:
+        return known
+    return min(known, expected)
+
+
 def decide_all(rows: Iterable[tuple[int | None, int | None, int | None, bool]]) -> list[Decision]:
     """Return the decision for each `(desired, acknowledged, observed, may_raise)`, in order."""
     return [decide(desired, known, seen, may_raise=may_raise) for desired, known, seen, may_raise in rows]

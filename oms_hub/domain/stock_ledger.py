@@ -61,7 +61,8 @@ def stock_events(order: Order) -> tuple[StockEvent, ...]:
     Shipments are sales; refund lines that say `is_restocked` are returns at their stated place. Tests, drafts, orders
     that others fulfil and lines that need no stock do nothing. No more units come back than left: restocked units of
     a refund from before the line's first shipment are taken for the line's cancelled ones, which never left.
-    (A credit note has no shipments of its own: what it restocks is taken as told.)
+    (What was sold elsewhere has no shipments here: what a credit note restocks, or a line of no units, such as goods
+    handed back at a till, is taken as told.)
 
     Returns:
         Events sorted by line, kind and place, each with a positive quantity.
@@ -72,8 +73,9 @@ def stock_events(order: Order) -> tuple[StockEvent, ...]:
     sums: dict[tuple[str, EventKind, str], tuple[int, datetime]] = {}
     for line_id, place, quantity, occurred_at in _shipped(order, lines):
         _add(sums, (line_id, "sale", place), quantity, occurred_at)
-    for line_id, place, quantity, occurred_at in _came_back(order, lines):
-        _add(sums, (line_id, "return", place), quantity, occurred_at)
+    if order.refunds:
+        for line_id, place, quantity, occurred_at in _came_back(order, lines):
+            _add(sums, (line_id, "return", place), quantity, occurred_at)
     return tuple(StockEvent(*key, quantity, occurred_at) for key, (quantity, occurred_at) in sorted(sums.items()))
 
 
@@ -118,7 +120,7 @@ def _shipped(order: Order, lines: dict[str, OrderLine]) -> Iterator[tuple[str, s
 
 
 def _came_back(order: Order, lines: dict[str, OrderLine]) -> Iterator[tuple[str, str, int, datetime]]:
-    is_bounded = order.kind is not OrderKind.CREDIT_NOTE
+    is_note = order.kind is OrderKind.CREDIT_NOTE
     away: dict[str, int] = {}
     first_left_at: dict[str, datetime] = {}
     for line_id, _, quantity, shipped_at in _shipped(order, lines):
@@ -130,7 +132,7 @@ def _came_back(order: Order, lines: dict[str, OrderLine]) -> Iterator[tuple[str,
             if not row.is_restocked or row.line_id not in lines:
                 continue
             quantity = row.quantity
-            if is_bounded:
+            if not is_note and lines[row.line_id].quantity > 0:
                 if refund.refunded_at < first_left_at.get(row.line_id, refund.refunded_at):
                     explained = min(quantity, never_left[row.line_id])
                     never_left[row.line_id] -= explained

@@ -37,6 +37,7 @@ _ARROW_TYPES: Mapping[ColumnKind, arrow.DataType] = MappingProxyType(
         ColumnKind.DAY: arrow.date32(),
         ColumnKind.INSTANT: arrow.timestamp("us", tz="UTC"),
         ColumnKind.WHOLE: arrow.int64(),
+        ColumnKind.RATIO: arrow.decimal128(18, 6),
         ColumnKind.SECONDS: arrow.float64(),
         ColumnKind.FLAG: arrow.bool_(),
     }
@@ -46,6 +47,7 @@ _CELL_FORMATS: Mapping[ColumnKind, str] = MappingProxyType(
         ColumnKind.DAY: "yyyy-mm-dd",
         ColumnKind.INSTANT: 'yyyy-mm-dd hh:mm:ss "UTC"',
         ColumnKind.WHOLE: "0",
+        ColumnKind.RATIO: "0.0000",
         ColumnKind.SECONDS: "0.0",
     }
 )

@@ -14,12 +14,17 @@ from types import MappingProxyType
 import pandas as pd
 import pandera.pandas as pa
 
+from oms_hub.reports import reading
 from oms_hub.reports.registry import known_report
 from oms_hub.reports.report import Report
+from oms_hub.store.engine import Store
 from oms_hub.store.frames import column_dtype
 from oms_hub.store.report_columns import ColumnKind, ReportColumn
 
-_PLAIN_TYPES: Mapping[ColumnKind, type] = MappingProxyType({ColumnKind.AMOUNT: Decimal, ColumnKind.DAY: date})
+_PLAIN_TYPES: Mapping[ColumnKind, type] = MappingProxyType(
+    {ColumnKind.AMOUNT: Decimal, ColumnKind.RATIO: Decimal, ColumnKind.DAY: date}
+)
+_MOST_ROWS = 10_000
 _KEY_CHECK = "multiple_fields_uniqueness"
 
 
@@ -39,6 +44,18 @@ def check(name: str, frame: pd.DataFrame) -> tuple[str, ...]:
     except pa.errors.SchemaErrors as error:
         return _sentences(report, error.failure_cases)
     return ()
+
+
+def problems(store: Store, name: str, *, since: date | None = None) -> tuple[str, ...]:
+    """Return what is wrong with a report's rows, as `check` does.
+
+    Args:
+        store: where the report tables are.
+        name: the report; Misconfigured is raised where it is unknown.
+        since: only rows of this day and later ones, where the report has days; at most 10,000 rows are looked at.
+    """
+    has_days = bool(known_report(name).definition.day_column)
+    return check(name, reading.frame(store, name, day_from=since if has_days else None, most_rows=_MOST_ROWS))
 
 
 def _schema(report: Report) -> pa.DataFrameSchema:

@@ -23,10 +23,21 @@ All reports stand in PostgreSQL schema `reports`, with these texts as comments o
   only: it is no order and its lines are no sales.
 - Refunded money that names no line and no shipping (an appeasement) lowers sales as `returns`; in
   `sales_by_sku_daily` it stands under the SKU ''.
-- Currencies are never added: the currency is part of the key.
-- Stored reports are made again for touched days only, all in one transaction; the others are views and always show
-  the present. `oms-hub report rebuild` gives the same rows. `sales_by_sku_daily` is stored in `sales_by_sku_rows`; its
-  view adds the cost as known now.
+- Amounts of sales are without tax, whether the channel's prices include it or not; tips, cash rounding, duties and
+  other charges to the buyer are `fees`. A gift card that pays an order is a payment (`payments_daily`), no discount.
+- Currencies are never added: the currency is part of the key. Reports in the merchant's base currency
+  (`sales_base_daily`, `channel_profit_daily`, `abc`, `customers_rfm`) use the rate of each day, the newest of that day
+  or of the six days before it; where there is none they show it and give no amount.
+- A day is closed 72 hours after its end. Later news are counted on their day all the same; the day then bears
+  `restated_at` and `restated_because`, and each change stands in `restatements`.
+- Costs follow the merchant's method, the moving weighted average or first in first out (`sku_costs`).
+- Reports that look back (`stock_cover`, `reorder`, `stock_ageing`, `abc`, `customers_rfm`) do so from today in the
+  merchant's zone; `--as-of DAY`, or `SET oms_hub.today = 'DAY'` in SQL, moves that day. Levels of `stock_cover` and
+  `reorder` are always those of now.
+- Stored reports are made again for touched days and touched SKUs only, all in one transaction; the others are views
+  and always show the present. `oms-hub report rebuild` gives the same rows. The tables whose names end in `_rows` hold
+  numbers only; read the reports that are made of them.
+- `oms-hub explain report NAME --day DAY` lists what a day's figures are made of.
 """
 
 

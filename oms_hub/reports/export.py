@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -45,7 +46,7 @@ def write(name: str, frame: pd.DataFrame, export_format: str, output: Path | Non
 
     Args:
         name: the report that the frame is of.
-        frame: as `reading.frame` gives it.
+        frame: as `reading.frame` gives it, with all columns or some.
         export_format: one of `ExportFormat`.
         output: the file; it is replaced whole if it is there. None writes text to `stream`.
         stream: where text goes if there is no file.
@@ -54,7 +55,7 @@ def write(name: str, frame: pd.DataFrame, export_format: str, output: Path | Non
         Misconfigured: the format is unknown or needs a file, or the file cannot be written; a file that was there
             before is then left as it was.
     """
-    definition = known_report(name).definition
+    definition = _narrowed(known_report(name).definition, frame)
     if export_format not in tuple(ExportFormat):
         raise Misconfigured(f"There is no format {export_format!r}", remedy=f"Known formats: {', '.join(ExportFormat)}")
     wanted = ExportFormat(export_format)
@@ -69,6 +70,11 @@ def write(name: str, frame: pd.DataFrame, export_format: str, output: Path | Non
         raise Misconfigured(f"{wanted} is not text", remedy="Say where to write it: --output FILE")
     with _replacing(output) as path:
         _BINARY_WRITERS[wanted](definition, frame, path)
+
+
+def _narrowed(definition: ReportDefinition, frame: pd.DataFrame) -> ReportDefinition:
+    by_name = {column.name: column for column in definition.columns}
+    return replace(definition, columns=tuple(by_name[name] for name in frame.columns))
 
 
 def _write_csv(_definition: ReportDefinition, frame: pd.DataFrame, stream: TextIO) -> None:

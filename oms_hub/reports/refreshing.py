@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from oms_hub.errors import RetryLater, StoreUnavailable
 from oms_hub.reports.registry import REPORTS, known_report
@@ -31,11 +32,11 @@ class TieResult:
 
 
 def refresh_touched(store: Store, *, merchant: str | None = None) -> Mapping[str, int]:
-    """Make the report rows of the touched days anew, all tables in one transaction.
+    """Make the report rows of the touched days and SKUs anew, all tables in one transaction.
 
     Args:
         store: where the report tables are.
-        merchant: only this merchant's days; None for all.
+        merchant: only this merchant's; None for all.
 
     Returns:
         Rows written per report; zero for the reports that are computed when they are read.
@@ -80,10 +81,15 @@ def rebuild(store: Store, *, names: Sequence[str] | None = None, merchant: str |
     return {name: written.get(name, 0) for name in wanted}
 
 
-def ties(store: Store, merchant: str | None = None) -> Sequence[TieResult]:
+def ties(store: Store, merchant: str | None = None, *, since: date | None = None) -> Sequence[TieResult]:
     """Compare the report tables with each other, with the orders and with the ledger.
 
-    Days that are touched and wait to be made again are left out.
+    Days and SKUs that are touched and wait to be made again are left out.
+
+    Args:
+        store: where the report tables are.
+        merchant: only this merchant's figures; None for all.
+        since: only figures of this business day and later ones; None for all. Present levels are always compared.
 
     Raises:
         Misconfigured: the merchant is unknown or a report table is missing.
@@ -92,7 +98,7 @@ def ties(store: Store, merchant: str | None = None) -> Sequence[TieResult]:
     with store.read() as transaction, missing_explained():
         known_merchants(transaction, merchant)
         for name in TIES:
-            results.append(_result(name, count_tie(transaction, name, merchant=merchant)))
+            results.append(_result(name, count_tie(transaction, name, merchant=merchant, since=since)))
     return tuple(results)
 
 

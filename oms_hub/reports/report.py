@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -52,3 +53,21 @@ def not_negative(*names: str) -> tuple[Rule, ...]:
 
 def _not_negative(name: str) -> Rule:
     return Rule(f"{name} is not negative", lambda frame: frame[name] >= 0)
+
+
+def share(name: str) -> Rule:
+    """Return the rule that a column's values are 0 to 1 where they are known."""
+    return Rule(f"{name} is 0 to 1 where it is known", lambda frame: within(frame[name].dropna(), 0, 1, frame))
+
+
+def within(known: pd.Series[Any], least: int, most: int, frame: pd.DataFrame) -> pd.Series[bool]:
+    """Return, for every row of a frame, whether its value lies within bounds; rows without a known value pass."""
+    return known.between(least, most).reindex(frame.index, fill_value=True)
+
+
+def known_together(*names: str) -> Rule:
+    """Return the rule that columns are known in the same rows, and missing in the others."""
+    return Rule(
+        f"{', '.join(names)} are known in the same rows",
+        lambda frame: frame[list(names)].isna().nunique(axis=1) == 1,
+    )

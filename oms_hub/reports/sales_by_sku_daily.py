@@ -1,11 +1,11 @@
-"""`sales_by_sku_daily`: sales per SKU and business day. Its SQL and definitions stand in `store.report_sales`."""
+"""`sales_by_sku_daily`: sales per SKU and business day. Its SQL and definitions stand in `store.report_sku_sales`."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from oms_hub.reports.report import Report, Rule
-from oms_hub.store.report_sales import SALES_BY_SKU_DAILY
+from oms_hub.store.report_sku_sales import SALES_BY_SKU_DAILY
 
 
 def _margin_is_net_minus_cost(frame: pd.DataFrame) -> pd.Series[bool]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from oms_hub.store.frames import plain_rows
 from oms_hub.store.report_columns import ColumnKind, ReportDefinition
 
-_NUMBERS = frozenset({ColumnKind.WHOLE, ColumnKind.AMOUNT, ColumnKind.SECONDS})
+_NUMBERS = frozenset({ColumnKind.WHOLE, ColumnKind.AMOUNT, ColumnKind.RATIO, ColumnKind.SECONDS})
 _NO_LIMIT = 10_000
 
 

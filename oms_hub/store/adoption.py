@@ -3,6 +3,7 @@
 What belongs here: reading the candidates and why some cannot be taken. Not here: booking them (`counts`), asking the
 channel (`oms_hub.sync.pull_stock`).
 
+A level that may not be written is somebody else's (a marketplace's warehouse, a parent listing): it makes no count.
 A channel that tells on_hand is taken at its word. One that tells only what is sellable has taken its sold units off
 already, so the count is that level plus the units of its own orders that had been placed, and had not left, when the
 level was read; allocating these orders then does not take them twice.
@@ -19,7 +20,9 @@ from sqlalchemy import text
 
 from oms_hub.store.engine import Transaction
 
-Verdict: TypeAlias = Literal["adopted", "counted already", "untracked", "not read", "negative", "several listings"]
+Verdict: TypeAlias = Literal[
+    "adopted", "counted already", "untracked", "kept elsewhere", "not read", "negative", "several listings"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,24 @@ class Candidate:
 
 _CANDIDATES = """
 WITH listed AS (
-    SELECT l.sku_id, l.listing_key, l.pack_size, l.is_tracked, v.observed, v.observed_on_hand, v.observed_at,
-           coalesce(v.observed_note, '') AS note, count(*) OVER (PARTITION BY l.sku_id) AS listings
+    SELECT l.sku_id, l.listing_key, l.pack_size, l.is_tracked, l.is_writable, v.observed, v.observed_on_hand,
+           v.observed_at, coalesce(v.observed_note, '') AS note, count(*) OVER (PARTITION BY l.sku_id) AS listings
     FROM hub.listings l LEFT JOIN hub.listing_levels v USING (connection_id, listing_key)
     WHERE l.connection_id = :connection_id AND l.sku_id IS NOT NULL AND l.is_active
 ),
 unshipped AS (
     SELECT line.sku_id, sum(
-               (line.allocated_quantity + line.reserved_quantity + coalesce(later.units, 0))
+               (line.allocated_quantity + line.reserved_quantity + coalesce(later.units, 0) + coalesce(ended.units, 0))
                * coalesce(pack.pack_size, 1)) AS units
     FROM listed
     JOIN hub.order_lines line ON line.sku_id = listed.sku_id AND line.connection_id = :connection_id
     JOIN hub.orders o ON o.connection_id = line.connection_id AND o.channel_order_id = line.channel_order_id
     LEFT JOIN hub.listings pack ON pack.connection_id = line.connection_id AND pack.listing_key = line.listing_key
         AND pack.sku_id = line.sku_id
+    LEFT JOIN hub.expired_holds ended ON ended.connection_id = line.connection_id
+        AND ended.channel_order_id = line.channel_order_id AND ended.line_id = line.line_id
+        AND line.allocated_quantity = 0 AND line.reserved_quantity = 0
+        AND o.state IN ('open', 'on_hold') AND o.payment_state IN ('unpaid', 'voided')
     LEFT JOIN LATERAL (
         SELECT sum(r.quantity) AS units FROM hub.shipments f
         JOIN hub.shipment_lines r USING (connection_id, channel_order_id, shipment_id)
@@ -67,6 +74,7 @@ SELECT DISTINCT ON (listed.sku_id) listed.sku_id, s.sku,
             WHEN listed.listings > 1 THEN 'several listings'
             WHEN listed.observed_at IS NULL THEN 'not read'
             WHEN NOT listed.is_tracked OR level.units IS NULL THEN 'untracked'
+            WHEN NOT listed.is_writable THEN 'kept elsewhere'
             WHEN level.units < 0 OR (listed.observed < 0 AND NOT CAST(:tells_on_hand AS boolean)) THEN 'negative'
             ELSE 'adopted' END,
        level.units, listed.observed_at, listed.note

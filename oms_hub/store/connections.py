@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from oms_hub.errors import Misconfigured
@@ -15,6 +15,7 @@ from oms_hub.store.engine import Transaction
 from oms_hub.store.exceptions import resolve_exceptions
 from oms_hub.store.merchants import Merchant
 from oms_hub.store.schema import connection_health, connections, merchants, secrets
+from oms_hub.store.stock import mark_connection_dirty
 
 ConnectionState: TypeAlias = Literal["active", "paused", "needs_reconnect", "removed"]
 Role: TypeAlias = Literal["follows", "counts"]
@@ -137,13 +138,13 @@ def set_push(tx: Transaction, connection_id: int, is_enabled: bool) -> None:
     tx.execute(
         update(connections).where(connections.c.connection_id == connection_id).values(is_push_enabled=is_enabled)
     )
-    _mark_linked_skus(tx, connection_id)
+    mark_connection_dirty(tx, connection_id)
 
 
 def remove_connection(tx: Transaction, connection_id: int) -> None:
     """Remove a connection: its secrets are erased and its name is free again; orders and movements are kept."""
     tx.execute(delete(secrets).where(secrets.c.connection_id == connection_id))
-    _mark_linked_skus(tx, connection_id)
+    mark_connection_dirty(tx, connection_id)
     tx.execute(
         update(connections)
         .where(connections.c.connection_id == connection_id)
@@ -152,18 +153,6 @@ def remove_connection(tx: Transaction, connection_id: int) -> None:
             name=func.concat("removed-", connections.c.connection_id, "-", func.left(connections.c.name, 40)),
         )
     )  # fmt: skip
-
-
-def _mark_linked_skus(tx: Transaction, connection_id: int) -> None:
-    tx.execute(
-        text(
-            "INSERT INTO hub.stock_dirty (sku_id, merchant_id)"
-            " SELECT DISTINCT sku_id, merchant_id FROM hub.listings"
-            " WHERE connection_id = :connection_id AND sku_id IS NOT NULL"
-            " ON CONFLICT DO NOTHING"
-        ),
-        {"connection_id": connection_id},
-    )
 
 
 def _query() -> Select[Any]:

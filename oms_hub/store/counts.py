@@ -105,7 +105,8 @@ _ORDERS_AFTER = """
 SELECT DISTINCT e.connection_id, e.channel_order_id
 FROM hub.order_stock_events e
 JOIN hub.order_lines line USING (connection_id, channel_order_id, line_id)
-JOIN standing_counts c ON c.sku_id = line.sku_id
+LEFT JOIN hub.bundle_components part ON part.bundle_sku_id = line.sku_id
+JOIN standing_counts c ON c.sku_id = coalesce(part.component_sku_id, line.sku_id)
 WHERE e.merchant_id = :merchant_id AND c.newest_at IS NULL AND e.occurred_at > c.counted_at
   AND e.occurred_at > (SELECT min(counted_at) FROM standing_counts WHERE newest_at IS NULL)
 ORDER BY 1, 2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 import psycopg
@@ -16,15 +16,17 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from oms_hub.errors import Misconfigured, StoreBehind, StoreNewer
-from oms_hub.settings import Settings
 from oms_hub.store.database_errors import translated
 from oms_hub.store.embedded import start_embedded
 from oms_hub.store.revisions import read_state
 
+if TYPE_CHECKING:
+    from oms_hub.settings import Settings
+
 Transaction: TypeAlias = Connection
 """One open transaction of the store."""
 
-_SESSION_OPTIONS = "-c timezone=UTC -c client_min_messages=warning"
+_SESSION_OPTIONS = "-c timezone=UTC -c client_min_messages=warning -c jit=off -c temp_buffers=64MB"
 _CONNECT_TIMEOUT_SECONDS = 10
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from oms_hub.store.report_columns import ColumnKind, ReportColumn, ReportDefinition
+from oms_hub.store.report_columns import AS_OF_SETTING, ColumnKind, ReportColumn, ReportDefinition
 from oms_hub.store.report_schema import SCHEMA
 
 _DTYPES: Mapping[ColumnKind, str] = MappingProxyType(
@@ -25,10 +25,16 @@ _DTYPES: Mapping[ColumnKind, str] = MappingProxyType(
         ColumnKind.INSTANT: "datetime64[us, UTC]",
         ColumnKind.WHOLE: "int64",
         ColumnKind.AMOUNT: "object",
+        ColumnKind.RATIO: "object",
         ColumnKind.SECONDS: "float64",
         ColumnKind.FLAG: "bool",
     }
 )
+
+_FOR_REPORTS = text(
+    "SELECT set_config(:setting, :as_of, true), set_config('work_mem', '128MB', true), set_config('jit', 'off', true)"
+)
+"""Views look back from a day; they sort and group much at once, and compiling them takes longer than running them."""
 
 
 def column_dtype(column: ReportColumn) -> str:
@@ -45,6 +51,8 @@ def read_report(
     merchant: str | None = None,
     day_from: date | None = None,
     day_to: date | None = None,
+    as_of: date | None = None,
+    most_rows: int | None = None,
 ) -> pd.DataFrame:
     """Return a report's rows in the order of its key.
 
@@ -54,21 +62,24 @@ def read_report(
         merchant: only this merchant; None for all.
         day_from: first business day, inclusive; ignored by reports that show the present.
         day_to: last business day, inclusive; ignored by reports that show the present.
+        as_of: what counts as today for reports that look back from it, until the transaction ends; None: the real one.
+        most_rows: no more rows than this; None for all.
 
     Returns:
         A frame with the definition's columns in its order, dtypes as `column_dtype` says; without rows it has
         its columns all the same.
     """
     wanted = ["CAST(:merchant AS text) IS NULL OR merchant = :merchant"]
-    given: dict[str, Any] = {"merchant": merchant}
+    given: dict[str, Any] = {"merchant": merchant, "most_rows": most_rows}
     if definition.day_column:
         wanted.append(f"CAST(:day_from AS date) IS NULL OR {definition.day_column} >= :day_from")
         wanted.append(f"CAST(:day_to AS date) IS NULL OR {definition.day_column} <= :day_to")
         given |= {"day_from": day_from, "day_to": day_to}
+    transaction.execute(_FOR_REPORTS, {"setting": AS_OF_SETTING, "as_of": "" if as_of is None else as_of.isoformat()})
     columns = ", ".join(column.name for column in definition.columns)
     statement = (
         f"SELECT {columns} FROM {SCHEMA}.{definition.name} "
-        f"WHERE ({') AND ('.join(wanted)}) ORDER BY {_order(definition)}"
+        f"WHERE ({') AND ('.join(wanted)}) ORDER BY {_order(definition)} LIMIT CAST(:most_rows AS bigint)"
     )
     return frame_of(definition, transaction.execute(text(statement), given).all())
 

@@ -79,6 +79,36 @@ def default_location(tx: Transaction, merchant_id: int) -> Location:
     raise Misconfigured("The merchant has no default location", remedy="Add the merchant with: oms-hub merchants add")
 
 
+def find_location(tx: Transaction, merchant_id: int, code: str | None) -> Location:
+    """Return a merchant's place by its code; the default place for None.
+
+    Raises:
+        Misconfigured: it has no such place; the remedy lists those there are.
+    """
+    places = list_locations(tx, merchant_id)
+    for place in places:
+        if place.is_default if code is None else place.code == code:
+            return place
+    raise Misconfigured(f"There is no location {code}", remedy=f"Known: {', '.join(place.code for place in places)}")
+
+
+def find_skus(tx: Transaction, merchant_id: int, codes: Sequence[str]) -> dict[str, int]:
+    """Return code -> id of a merchant's SKUs, in the given order.
+
+    Raises:
+        Misconfigured: some are unknown; the message names up to five of them.
+    """
+    rows = tx.execute(
+        text("SELECT sku, sku_id FROM hub.skus WHERE merchant_id = :merchant_id AND sku = ANY(CAST(:codes AS text[]))"),
+        {"merchant_id": merchant_id, "codes": list(codes)},
+    )
+    known = {row[0]: row[1] for row in rows}
+    missing = [code for code in codes if code not in known]
+    if missing:
+        raise Misconfigured(f"There is no SKU {', '.join(missing[:5])}", remedy="See: oms-hub listings list")
+    return {code: known[code] for code in codes}
+
+
 def find_sku(tx: Transaction, merchant_id: int, sku: str) -> int | None:
     """Return the id of a merchant's SKU (exact, case-sensitive), None where it has no such code."""
     found: int | None = tx.execute(
@@ -134,13 +164,16 @@ def store_channel_places(tx: Transaction, connection_id: int, places: Sequence[C
     )
 
 
-def channel_place(tx: Transaction, connection_id: int, wanted: str | None) -> str | None:
-    """Return the channel's place that the hub reads and writes: the wanted one, else the channel's default.
+def channel_place(
+    tx: Transaction, connection_id: int, wanted: str | None, *, feeding: Sequence[int] | None = None
+) -> str | None:
+    """Return the channel's place that the hub reads and writes: the wanted one, one that feeds it, or its default.
 
     Args:
         tx: the transaction.
         connection_id: the connection.
         wanted: the connection's setting `location`: the channel's id or the place's name; None or "" for none.
+        feeding: our places that feed the connection by policy; the channel's place that is one of them is taken.
 
     Returns:
         The channel's own id of the place; None where it has no places.
@@ -150,10 +183,13 @@ def channel_place(tx: Transaction, connection_id: int, wanted: str | None) -> st
     """
     rows = tx.execute(
         text(
-            "SELECT channel_location_id, name, is_default FROM hub.location_links "
-            'WHERE connection_id = :connection_id AND is_active ORDER BY channel_location_id COLLATE "C"'
+            "SELECT l.channel_location_id, l.name, l.is_default, "
+            "coalesce(l.location_id, main.location_id) = ANY(CAST(:feeding AS integer[])) AS feeds "
+            "FROM hub.location_links l "
+            "JOIN hub.locations main ON main.merchant_id = l.merchant_id AND main.is_default "
+            'WHERE l.connection_id = :connection_id AND l.is_active ORDER BY l.channel_location_id COLLATE "C"'
         ),
-        {"connection_id": connection_id},
+        {"connection_id": connection_id, "feeding": list(feeding or ())},
     ).all()
     if wanted:
         for row in rows:
@@ -161,7 +197,7 @@ def channel_place(tx: Transaction, connection_id: int, wanted: str | None) -> st
                 return str(row.channel_location_id)
         known = ", ".join(f"{row.name} ({row.channel_location_id})" for row in rows) or "none"
         raise Misconfigured(f"The channel has no location {wanted}; it has: {known}", remedy="Correct setting location")
-    preferred = sorted(rows, key=lambda row: not row.is_default)
+    preferred = sorted(rows, key=lambda row: (not row.feeds, not row.is_default))
     return str(preferred[0].channel_location_id) if preferred else None
 
 

@@ -13,6 +13,7 @@ from oms_hub.errors import StoreNewer
 from oms_hub.store.engine import open_store_at
 from oms_hub.store.revisions import MIGRATIONS, RevisionState, read_state
 from oms_hub.store.roles import AnalystRole, ensure_analyst_role
+from oms_hub.store.row_security import ensure_web_role
 from oms_hub.store.schema import SCHEMA
 
 _LOCK_KEY = 0x6F6D_732D_6875_6201
@@ -37,6 +38,7 @@ def upgrade(url: str) -> AnalystRole:
                 raise StoreNewer(f"The database {store.place} was migrated by a newer oms-hub")
             if state != "current":
                 _run_migrations(transaction)
+            ensure_web_role(transaction)
             return ensure_analyst_role(transaction)
     finally:
         store.close()

@@ -10,6 +10,7 @@ The rules, in the terms of one SKU at one place:
   that are new become one movement per instant at which they moved, as the shipments and refunds behind the event tell
   (its newest units first; what they do not explain moved when the event says). A figure that goes down, a line that
   goes away or is linked to another SKU gives the opposite movement.
+- What is sold as a bundle moves its components, as the bundle is made up now.
 - A movement that occurred at or before the place's newest count is absorbed by a `count` movement of the same size,
   so that on_hand stays what was counted.
 - Writers lock the balances in the order of (SKU, place), so that no two of them can block each other.
@@ -40,7 +41,8 @@ def _escaped(column: str) -> str:
 _DIFFERENCE = f"""
 events AS (
     SELECT e.connection_id, e.channel_order_id, e.line_id, e.kind, e.channel_location_id, e.occurred_at, e.merchant_id,
-           line.sku_id, b.location_id, coalesce(pack.pack_size, 1) AS pack_size, e.cumulative_quantity,
+           b.sku_id, b.location_id, coalesce(pack.pack_size, 1) * coalesce(part.units, 1) AS pack_size,
+           e.cumulative_quantity,
            coalesce(first.counted_at, b.counted_at) AS first_counted_at
     FROM picked
     CROSS JOIN LATERAL (
@@ -54,7 +56,8 @@ events AS (
     LEFT JOIN hub.location_links link ON link.connection_id = e.connection_id
         AND link.channel_location_id = e.channel_location_id
     JOIN hub.locations place ON place.merchant_id = e.merchant_id AND place.is_default
-    JOIN hub.balances b ON b.sku_id = line.sku_id AND b.counted_at IS NOT NULL
+    LEFT JOIN hub.bundle_components part ON part.bundle_sku_id = line.sku_id
+    JOIN hub.balances b ON b.sku_id = coalesce(part.component_sku_id, line.sku_id) AND b.counted_at IS NOT NULL
         AND b.location_id = coalesce(link.location_id, place.location_id)
     LEFT JOIN LATERAL (
         SELECT m.occurred_at AS counted_at FROM hub.movements m
@@ -96,7 +99,7 @@ explained AS (
     SELECT moves.*, CASE WHEN moved_at = occurred_at
                          THEN cumulative_quantity - sum(quantity) OVER one_event ELSE 0 END AS unexplained
     FROM moves
-    WINDOW one_event AS (PARTITION BY connection_id, channel_order_id, line_id, kind, channel_location_id)
+    WINDOW one_event AS (PARTITION BY connection_id, channel_order_id, line_id, kind, channel_location_id, sku_id)
 ),
 instants AS (
     SELECT connection_id, channel_order_id, merchant_id, kind, sku_id, location_id,

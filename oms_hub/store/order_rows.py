@@ -29,6 +29,7 @@ from oms_hub.store.copy_text import (
     text_field,
     units_field,
 )
+from oms_hub.store.order_money_rows import channel_fee_rows, discount_rows, payment_rows
 
 _KEY = "connection_id, channel_order_id, merchant_id"
 COLUMNS = {
@@ -44,6 +45,7 @@ COLUMNS = {
     "order_taxes": f"{_KEY}, owner, position, title, rate, amount, is_channel_liable",
     "order_discounts": f"{_KEY}, position, title, code, amount",
     "payments": f"{_KEY}, payment_id, kind, amount, currency, processed_at, gateway, is_successful",
+    "order_channel_fees": f"{_KEY}, fee_id, kind, amount, currency, charged_at",
     "refunds": f"{_KEY}, refund_id, refunded_at, paid_amount, shipping_amount, shipping_tax_amount,"
     " other_amount, reason",
     "refund_lines": f"{_KEY}, refund_id, position, line_id, quantity, amount, tax_amount, is_restocked,"
@@ -101,8 +103,9 @@ def order_rows(order: Order, *, key: VersionKey, gap: Decimal, connection_id: in
         "orders": _order(own, order, key, gap),
         "order_charges": _charges(own, order),
         "order_taxes": _taxes(own, order),
-        "order_discounts": _discounts(own, order),
-        "payments": _payments(own, order),
+        "order_discounts": discount_rows(own, order),
+        "payments": payment_rows(own, order),
+        "order_channel_fees": channel_fee_rows(own, order),
         **_refunds(own, order),
         **_returns(own, order),
         **_shipments(own, order),
@@ -117,6 +120,7 @@ def _require_distinct(order: Order) -> None:
         ("lines", [line.line_id for line in order.lines]),
         ("charges", [charge.charge_id for charge in order.charges]),
         ("payments", [payment.payment_id for payment in order.payments]),
+        ("channel_fees", [fee.fee_id for fee in order.channel_fees]),
         ("refunds", [refund.refund_id for refund in order.refunds]),
         ("returns", [each.return_id for each in order.returns]),
         ("shipments", [shipment.shipment_id for shipment in order.shipments]),
@@ -216,24 +220,6 @@ def _taxes(own: str, order: Order) -> str:
         f"\t{amount_field(tax.amount, 'taxes')}\t{flag_field(tax.is_channel_liable)}\n"
         for owner, taxes in owners
         for position, tax in enumerate(taxes)
-    )
-
-
-def _discounts(own: str, order: Order) -> str:
-    return "".join(
-        f"{own}\t{position}\t{text_field(discount.title)}\t{optional_text_field(discount.code)}"
-        f"\t{amount_field(discount.amount, 'discounts')}\n"
-        for position, discount in enumerate(order.discounts)
-    )
-
-
-def _payments(own: str, order: Order) -> str:
-    return "".join(
-        f"{own}\t{key_field(payment.payment_id, 'payments')}\t{payment.kind}"
-        f"\t{amount_field(payment.amount, 'payments')}\t{text_field(payment.currency)}"
-        f"\t{instant_field(payment.processed_at, 'payments')}\t{text_field(payment.gateway)}"
-        f"\t{flag_field(payment.is_successful)}\n"
-        for payment in order.payments
     )
 
 

@@ -30,6 +30,8 @@ class OutboxRow:
     attempts: int
     was_sent: bool
     attributes: Mapping[str, str]
+    idempotency_key: str
+    sent_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Postponed:
 
 _ROWS = """
 SELECT o.outbox_id, o.listing_key, l.sku_id, s.sku, l.pack_size, o.from_level, o.to_level, o.cause, o.attempts,
-       o.sent_at IS NOT NULL, l.attributes
+       o.sent_at IS NOT NULL, l.attributes, o.idempotency_key::text, o.sent_from
 FROM hub.outbox o
 JOIN hub.listings l USING (connection_id, listing_key)
 JOIN hub.skus s USING (sku_id)
@@ -56,24 +58,30 @@ SELECT o.outbox_id FROM hub.outbox o
 LEFT JOIN hub.listing_levels v USING (connection_id, listing_key)
 WHERE o.connection_id = :connection_id AND o.state = 'open'
   AND (o.next_try_at <= :now OR (o.attempts = 0 AND o.last_error = ''))
-ORDER BY o.to_level > coalesce(v.acknowledged, v.observed, -1), o.outbox_id
+ORDER BY o.to_level > coalesce(v.known_level, v.acknowledged, v.observed, -1), o.outbox_id
 """
 
 _SENT = """
-UPDATE hub.outbox SET sent_at = :at, attempts = attempts + 1,
-    idempotency_key = CASE attempts WHEN 0 THEN idempotency_key ELSE gen_random_uuid() END
-WHERE outbox_id = ANY(CAST(:ids AS bigint[])) AND state = 'open'
-RETURNING outbox_id, idempotency_key::text
+UPDATE hub.outbox o SET sent_at = :at, attempts = o.attempts + 1, read_at = :read_at, sent_from = g.sent_from,
+    idempotency_key = CASE WHEN o.attempts = 0 OR o.outbox_id = ANY(CAST(:keeping AS bigint[])) THEN o.idempotency_key
+                           ELSE gen_random_uuid() END
+FROM unnest(CAST(:ids AS bigint[]), CAST(:levels AS integer[])) AS g (outbox_id, sent_from)
+WHERE o.outbox_id = g.outbox_id AND o.state = 'open'
+RETURNING o.outbox_id, o.idempotency_key::text
 """
 
+_ANSWERED = "UPDATE hub.outbox SET answered_at = :at WHERE outbox_id = ANY(CAST(:ids AS bigint[]))"
+
+
 _CLOSE = """
-UPDATE hub.outbox o SET state = g.state, last_error = g.reason, closed_at = now()
+UPDATE hub.outbox o SET state = g.state, last_error = g.reason, closed_at = now(),
+    read_at = CASE g.state WHEN 'dead' THEN NULL ELSE o.read_at END
 FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[])) AS g (outbox_id, state, reason)
 WHERE o.outbox_id = g.outbox_id AND o.state IN ('open', 'superseded')
 """
 
 _POSTPONE = """
-UPDATE hub.outbox o SET sent_at = NULL, last_error = g.reason, next_try_at = g.next_try_at,
+UPDATE hub.outbox o SET sent_at = NULL, read_at = NULL, last_error = g.reason, next_try_at = g.next_try_at,
     attempts = CASE WHEN g.counts THEN o.attempts ELSE greatest(o.attempts - 1, 0) END
 FROM unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[]), CAST(:times AS timestamptz[]), CAST(:counts AS boolean[]))
     AS g (outbox_id, reason, next_try_at, counts)
@@ -132,13 +140,36 @@ def open_rows_of(tx: Transaction, connection_id: int, listing_keys: Sequence[str
     return tuple(OutboxRow(*row) for row in rows)
 
 
-def mark_sent(tx: Transaction, ids: Sequence[int], *, at: datetime) -> Mapping[int, str]:
+def mark_sent(
+    tx: Transaction,
+    sent_from: Mapping[int, int | None],
+    *,
+    at: datetime,
+    read_at: datetime | None = None,
+    keeps_key: Sequence[int] = (),
+) -> Mapping[int, str]:
     """Write down that rows are about to be sent, before they are; return each row's key for this very attempt.
 
     A row that a plan superseded meanwhile is not among them: it must not be sent.
+
+    Args:
+        tx: the transaction, committed before anything is sent.
+        sent_from: outbox id -> the level just read, None where it is not known.
+        at: now.
+        read_at: when those levels were read; given only where a sale between then and the answer is written over.
+        keeps_key: rows that are sent once more as they were, under the same key.
     """
-    rows = tx.execute(text(_SENT), {"ids": list(ids), "at": at})
+    parameters = {
+        "ids": list(sent_from), "levels": list(sent_from.values()), "at": at, "read_at": read_at,
+        "keeping": list(keeps_key),
+    }  # fmt: skip
+    rows = tx.execute(text(_SENT), parameters)
     return {row[0]: row[1] for row in rows}
+
+
+def mark_answered(tx: Transaction, ids: Sequence[int], *, at: datetime) -> None:
+    """Write down when the answers to rows came: sales from reading until then were written over."""
+    tx.execute(text(_ANSWERED), {"ids": list(ids), "at": at})
 
 
 def close_rows(tx: Transaction, closed: Sequence[tuple[int, str, str]]) -> None:

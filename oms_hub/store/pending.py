@@ -36,18 +36,20 @@ def connections_with_open_pushes(tx: Transaction, *, due_at: datetime | None = N
 
 
 def has_touched_days(tx: Transaction) -> bool:
-    """Return whether any business day's report rows must be made again."""
-    return bool(tx.execute(text("SELECT EXISTS (SELECT 1 FROM hub.touched_days)")).scalar_one())
+    """Return whether the report rows of any business day, or of any SKU's stock, must be made again."""
+    query = "SELECT EXISTS (SELECT 1 FROM hub.touched_days) OR EXISTS (SELECT 1 FROM hub.touched_stock)"
+    return bool(tx.execute(text(query)).scalar_one())
 
 
 def dirty_state(tx: Transaction) -> str:
     """Return a text that changes whenever a plan could come out otherwise; empty where no SKU waits for one.
 
-    SKUs whose levels wait for a good pull stay dirty; the text stays the same until one is marked anew or a
-    connection was pulled well again.
+    SKUs whose levels wait for a good pull, or for other listings to go down first, stay dirty; the text stays the same
+    until one is marked anew, or a connection was pulled or pushed to well again.
     """
     query = """
-        SELECT count(*), max(marked_at), (SELECT max(last_good_pull_at) FROM hub.connection_health)
+        SELECT count(*), max(marked_at),
+               (SELECT max(greatest(last_good_pull_at, last_good_push_at)) FROM hub.connection_health)
         FROM hub.stock_dirty
     """
     waiting, marked_at, pulled_at = tx.execute(text(query)).one()

@@ -1,36 +1,28 @@
-"""What a plan reads and what it leaves behind.
+"""Which SKUs are to be planned, and how sure the hub is of what their channels sold.
 
-What belongs here: claiming dirty SKUs, their stock, holds and listings, and writing desired levels and outbox rows.
-Not here: how a level is computed and whether it is sent (`oms_hub.domain.availability`, `push_plan`).
+What belongs here: claiming dirty SKUs and taking their marks off, the state of pulls, a SKU's places and holds. Not
+here: a plan's inputs, its figures and its writes (`plan_inputs`, `plan_offers`, `plan_outcome`).
 
 A plan holds the dirty marks of its SKUs until it commits, so that a change that commits meanwhile either was read or
-is marked again. Rows are written in the order of their keys, so that a plan and a delivery never block each other.
+is marked again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import text
 
-from oms_hub.store.copy_text import NULL, copy_rows, text_field
 from oms_hub.store.engine import Transaction
+from oms_hub.store.plan_inputs import HELD
 
 PlaceRow: TypeAlias = tuple[int, int, int, int]
 """SKU id, location id, on_hand, unavailable."""
 
 HoldRow: TypeAlias = tuple[int, int | None, int, int]
 """SKU id, location id (None: no place yet), allocated, reserved; in units of the SKU."""
-
-ListingLevelRow: TypeAlias = tuple[int, int, str, int, int | None, int | None, int | None, int | None, int | None, bool]
-"""SKU id, connection id, listing key, pack size, desired, acknowledged, observed, open outbox id, its level, and
-whether it was sent without an answer so far."""
-
-Change: TypeAlias = tuple[int, str, int, int | None, int | None, str, int | None]
-"""Connection id, listing key, desired, level before, level to send (None: nothing), cause, outbox id to supersede."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +43,27 @@ SELECT sku_id FROM hub.stock_dirty WHERE merchant_id = :merchant_id AND sku_id >
 ORDER BY sku_id LIMIT :limit FOR UPDATE SKIP LOCKED
 """
 
-_HOLDS = """
-SELECT line.sku_id, link.location_id, sum(line.allocated_quantity * coalesce(pack.pack_size, 1)),
-       sum(line.reserved_quantity * coalesce(pack.pack_size, 1))
-FROM hub.order_lines line
-LEFT JOIN hub.listings pack ON pack.connection_id = line.connection_id AND pack.listing_key = line.listing_key
-    AND pack.sku_id = line.sku_id
-LEFT JOIN hub.location_links link ON link.connection_id = line.connection_id
-    AND link.channel_location_id = line.channel_location_id
-WHERE line.sku_id = ANY(CAST(:sku_ids AS bigint[])) AND (line.allocated_quantity > 0 OR line.reserved_quantity > 0)
-GROUP BY 1, 2
-"""
-
-_LISTINGS = """
-SELECT l.sku_id, l.connection_id, l.listing_key, l.pack_size, v.desired, v.acknowledged, v.observed,
-       o.outbox_id, o.to_level, o.sent_at IS NOT NULL
-FROM hub.listings l
-LEFT JOIN hub.listing_levels v USING (connection_id, listing_key)
-LEFT JOIN hub.outbox o ON o.connection_id = l.connection_id AND o.listing_key = l.listing_key AND o.state = 'open'
-WHERE l.sku_id = ANY(CAST(:sku_ids AS bigint[])) AND l.connection_id = ANY(CAST(:connections AS integer[]))
-  AND l.is_tracked AND l.is_writable AND l.is_active AND l.link_state IN ('automatic', 'manual')
+_LISTED_ON = """
+WITH asked AS (SELECT unnest(CAST(:sku_ids AS bigint[])) AS sku_id),
+own AS (
+    SELECT sku_id FROM asked
+    UNION SELECT k.component_sku_id FROM asked JOIN hub.bundle_components k ON k.bundle_sku_id = asked.sku_id
+),
+around AS (
+    SELECT sku_id FROM own
+    UNION SELECT k.bundle_sku_id FROM own JOIN hub.bundle_components k ON k.component_sku_id = own.sku_id
+),
+listed AS (
+    SELECT DISTINCT l.sku_id FROM hub.listings l JOIN around USING (sku_id)
+    WHERE l.connection_id = ANY(CAST(:connections AS integer[]))
+),
+parts AS (
+    SELECT sku_id FROM listed
+    UNION SELECT k.component_sku_id FROM listed JOIN hub.bundle_components k ON k.bundle_sku_id = listed.sku_id
+)
+SELECT asked.sku_id FROM asked JOIN parts USING (sku_id)
+UNION SELECT asked.sku_id FROM asked JOIN hub.bundle_components k ON k.bundle_sku_id = asked.sku_id
+      JOIN parts ON parts.sku_id = k.component_sku_id
 """
 
 _PULLS = """
@@ -83,33 +76,6 @@ SELECT c.connection_id, c.name, c.channel, c.state,
        (SELECT min(l.listing_key) FROM hub.listings l WHERE l.connection_id = c.connection_id) IS NOT NULL
 FROM hub.connections c WHERE c.merchant_id = :merchant_id AND c.state <> 'removed' ORDER BY c.connection_id
 """
-
-_STAGE = """
-CREATE TEMPORARY TABLE IF NOT EXISTS staged_desired (connection_id integer, listing_key text, desired integer)
-ON COMMIT DELETE ROWS
-"""
-
-_DESIRED = """
-INSERT INTO hub.listing_levels AS v (connection_id, listing_key, merchant_id, desired, desired_at)
-SELECT connection_id, listing_key, :merchant_id, desired, now() FROM pg_temp.staged_desired
-ORDER BY connection_id, listing_key COLLATE "C"
-ON CONFLICT (connection_id, listing_key) DO UPDATE SET desired = excluded.desired, desired_at = excluded.desired_at
-WHERE v.desired IS DISTINCT FROM excluded.desired
-"""
-
-_SUPERSEDE = """
-UPDATE hub.outbox SET state = 'superseded', closed_at = now()
-WHERE outbox_id IN (SELECT o.outbox_id FROM hub.outbox o WHERE o.outbox_id = ANY(CAST(:ids AS bigint[]))
-                      AND o.state = 'open' ORDER BY o.outbox_id FOR UPDATE OF o)
-"""
-
-_OUTBOX_COLUMNS = "merchant_id, connection_id, listing_key, from_level, to_level, cause, next_try_at"
-
-
-def use_indexes(tx: Transaction) -> None:
-    """Have this transaction reach rows by their keys: it touches a small part of large tables, many times over."""
-    tx.execute(text("SET LOCAL random_page_cost = 1.1"))
-    tx.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
 
 
 def claim_dirty(tx: Transaction, merchant_id: int, *, after: int, limit: int) -> list[int]:
@@ -145,57 +111,21 @@ def read_places(tx: Transaction, sku_ids: Sequence[int]) -> Sequence[PlaceRow]:
 
 
 def read_holds(tx: Transaction, sku_ids: Sequence[int]) -> Sequence[HoldRow]:
-    """Return what open order lines hold of these SKUs, packs counted in units."""
-    return _fetch(tx, _HOLDS, {"sku_ids": list(sku_ids)})
-
-
-def read_listings(tx: Transaction, sku_ids: Sequence[int], connections: Sequence[int]) -> Sequence[ListingLevelRow]:
-    """Return the pushable listings of these SKUs on these connections, with what is known of their levels."""
-    return _fetch(tx, _LISTINGS, {"sku_ids": list(sku_ids), "connections": list(connections)})
+    """Return what open order lines hold of these SKUs, packs and bundles counted in units."""
+    return _fetch(tx, HELD, {"sku_ids": list(sku_ids)})
 
 
 def skus_listed_on(tx: Transaction, sku_ids: Sequence[int], connections: Sequence[int]) -> frozenset[int]:
-    """Return those of these SKUs that have a listing on any of these connections."""
+    """Return those of these SKUs that share units with a listing on any of these connections, bundles included."""
     if not connections:
         return frozenset()
-    rows = tx.execute(
-        text(
-            "SELECT DISTINCT sku_id FROM hub.listings WHERE sku_id = ANY(CAST(:sku_ids AS bigint[])) "
-            "AND connection_id = ANY(CAST(:connections AS integer[]))"
-        ),
-        {"sku_ids": list(sku_ids), "connections": list(connections)},
-    )
+    rows = tx.execute(text(_LISTED_ON), {"sku_ids": list(sku_ids), "connections": list(connections)})
     return frozenset(rows.scalars())
 
 
 def read_pulls(tx: Transaction, merchant_id: int) -> Sequence[ConnectionPulls]:
     """Return how the last pull of each of a merchant's connections went."""
     return [ConnectionPulls(*row) for row in tx.execute(text(_PULLS), {"merchant_id": merchant_id})]
-
-
-def write_changes(tx: Transaction, merchant_id: int, changes: Sequence[Change], *, planned_at: datetime) -> None:
-    """Keep desired levels, supersede open outbox rows and open new ones, one per listing at most, due at once."""
-    if not changes:
-        return
-    due_at = planned_at.isoformat()
-    levels: list[bytes] = []
-    sends: list[bytes] = []
-    superseded: list[int] = []
-    for connection_id, listing_key, desired, from_level, to_level, cause, outbox_id in changes:
-        key = text_field(listing_key)
-        levels.append(f"{connection_id}\t{key}\t{desired}\n".encode())
-        if outbox_id is not None:
-            superseded.append(outbox_id)
-        if to_level is not None:
-            before = NULL if from_level is None else from_level
-            row = f"{merchant_id}\t{connection_id}\t{key}\t{before}\t{to_level}\t{cause}\t{due_at}\n"
-            sends.append(row.encode())
-    tx.execute(text(_STAGE))
-    copy_rows(tx, "pg_temp.staged_desired", "connection_id, listing_key, desired", levels)
-    tx.execute(text(_DESIRED), {"merchant_id": merchant_id})
-    if superseded:
-        tx.execute(text(_SUPERSEDE), {"ids": superseded})
-    copy_rows(tx, "hub.outbox", _OUTBOX_COLUMNS, sends)
 
 
 def _fetch(tx: Transaction, statement: str, parameters: dict[str, Any]) -> Sequence[Any]:

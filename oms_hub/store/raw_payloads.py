@@ -1,7 +1,8 @@
 """Raw pages as they came: landing them, and reading them again in landing order.
 
 What belongs here: compression, the index of records, and what counts as news. Not here: what is inside a record.
-A record whose content equals the newest known one of its id is no news; a page without news is not stored.
+A record whose content equals the newest known one of its id (or, where records of several kinds share an id, any known
+one) is no news; a page without news is not stored.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from oms_hub.store.engine import Transaction
 _HASH_BYTES = 16
 _ZSTD_LEVEL = 1
 _ID_CHARACTERS = 600
-_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Landed:
 def content_hash(kind: str, payload: Any) -> bytes:
     """Return the fingerprint of a record: the same for the same content, however its keys are ordered."""
     try:
-        canonical = orjson.dumps(payload, option=_CANONICAL)
-    except (TypeError, ValueError):
+        canonical = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):  # keys that are no text, numbers beyond 64 bits
         canonical = json.dumps(payload, sort_keys=True, default=str).encode()
     return blake2b(canonical, digest_size=_HASH_BYTES, person=kind.encode()[:16]).digest()
 
@@ -68,6 +68,16 @@ CROSS JOIN LATERAL (
 ) AS newest
 """)
 
+_KNOWN_SINCE_TOMBSTONE = text("""
+SELECT asked.record_id, known.content_hash
+FROM unnest(CAST(:record_ids AS text[])) AS asked (record_id)
+JOIN hub.raw_records AS known ON known.connection_id = :connection_id AND known.record_id = asked.record_id
+WHERE known.page_id >= coalesce((
+    SELECT max(gone.page_id) FROM hub.raw_records AS gone
+    WHERE gone.connection_id = :connection_id AND gone.record_id = asked.record_id AND gone.kind = 'order_tombstones'
+), 0)
+""")
+
 _ADD_PAGE = text("""
 INSERT INTO hub.raw_pages (merchant_id, connection_id, kind, body, body_bytes, record_count)
 VALUES (:merchant_id, :connection_id, :kind, :body, :body_bytes, :record_count) RETURNING page_id
@@ -85,6 +95,7 @@ def land_page(
     body: bytes,
     records: Sequence[RecordRow],
     keeps_repeats: bool = False,
+    is_joined: bool = False,
 ) -> Landed:
     """Store a page and the index of what is new in it.
 
@@ -96,8 +107,12 @@ def land_page(
         body: the page verbatim.
         records: its records in order.
         keeps_repeats: True where every record adds to those before, so that even an equal one is news.
+        is_joined: True where records of several kinds share an id, so that one known at any time is no news.
     """
-    news = records if keeps_repeats else _news(tx, connection_id, records)
+    if keeps_repeats:
+        news: Sequence[RecordRow] = records
+    else:
+        news = _joined_news(tx, connection_id, records) if is_joined else _news(tx, connection_id, records)
     if not news:
         return Landed(None, 0)
     own = {"connection_id": connection_id, "merchant_id": merchant_id, "kind": kind}
@@ -137,6 +152,20 @@ def _news(tx: Transaction, connection_id: int, records: Sequence[RecordRow]) -> 
     for record in records:
         if known.get(record.record_id) != record.content_hash:
             known[record.record_id] = record.content_hash
+            news.append(record)
+    return news
+
+
+def _joined_news(tx: Transaction, connection_id: int, records: Sequence[RecordRow]) -> list[RecordRow]:
+    """Return the records whose content was never known of their id, or not since it was said to be gone."""
+    if not records:
+        return []
+    asked = {"connection_id": connection_id, "record_ids": text_array({record.record_id for record in records})}
+    known = {(record_id, bytes(found)) for record_id, found in tx.execute(_KNOWN_SINCE_TOMBSTONE, asked)}
+    news: list[RecordRow] = []
+    for record in records:
+        if (record.record_id, record.content_hash) not in known:
+            known.add((record.record_id, record.content_hash))
             news.append(record)
     return news
 

@@ -7,7 +7,7 @@ a frame, the files' column types and the data dictionary, so that they cannot di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -19,6 +19,7 @@ class ColumnKind(StrEnum):
     INSTANT = "timestamp with time zone"
     WHOLE = "bigint"
     AMOUNT = "numeric"
+    RATIO = "numeric(18,6)"
     SECONDS = "double precision"
     FLAG = "boolean"
 
@@ -53,6 +54,7 @@ class ReportDefinition:
         day_column: the business day that `--from` and `--to` select by; empty where the report shows the present.
         currency_column: the currency of its amounts; empty where it has none.
         view_sql: the body of the view; empty for a table that a refresh fills.
+        has_as_of: it looks back from a day, which is today unless the reader says otherwise (`TODAY`).
     """
 
     name: str
@@ -62,6 +64,7 @@ class ReportDefinition:
     day_column: str = ""
     currency_column: str = ""
     view_sql: str = ""
+    has_as_of: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -79,9 +82,9 @@ def words(name: str, comment: str, *, key: bool = False, gaps: bool = False) -> 
     return ReportColumn(name, ColumnKind.WORDS, comment, is_key=key, has_gaps=gaps)
 
 
-def day(name: str, comment: str, *, key: bool = False) -> ReportColumn:
+def day(name: str, comment: str, *, key: bool = False, gaps: bool = False) -> ReportColumn:
     """Return a column of days in the merchant's time zone."""
-    return ReportColumn(name, ColumnKind.DAY, comment, is_key=key)
+    return ReportColumn(name, ColumnKind.DAY, comment, is_key=key, has_gaps=gaps)
 
 
 def whole(name: str, comment: str, *, key: bool = False, gaps: bool = False, signed: bool = False) -> ReportColumn:
@@ -94,9 +97,14 @@ def amount(name: str, comment: str, *, gaps: bool = False) -> ReportColumn:
     return ReportColumn(name, ColumnKind.AMOUNT, comment, has_gaps=gaps)
 
 
-def instant(name: str, comment: str, *, gaps: bool = False) -> ReportColumn:
+def ratio(name: str, comment: str, *, gaps: bool = False) -> ReportColumn:
+    """Return a column of exact numbers with six decimals: shares, rates per day, hours."""
+    return ReportColumn(name, ColumnKind.RATIO, comment, has_gaps=gaps)
+
+
+def instant(name: str, comment: str, *, key: bool = False, gaps: bool = False) -> ReportColumn:
     """Return a column of instants (UTC)."""
-    return ReportColumn(name, ColumnKind.INSTANT, comment, has_gaps=gaps)
+    return ReportColumn(name, ColumnKind.INSTANT, comment, is_key=key, has_gaps=gaps)
 
 
 def seconds(name: str, comment: str, *, gaps: bool = False) -> ReportColumn:
@@ -109,8 +117,16 @@ def flag(name: str, comment: str) -> ReportColumn:
     return ReportColumn(name, ColumnKind.FLAG, comment)
 
 
+AS_OF_SETTING = "oms_hub.today"
+"""The session setting that moves "today" for reports that look back from it; empty or unset means the real one."""
+
+TODAY = f"coalesce(nullif(current_setting('{AS_OF_SETTING}', true), '')::date, (now() AT TIME ZONE m.time_zone)::date)"
+"""Today in the zone of the merchant `m`, in a view's SQL."""
+
+MERCHANT_ID = whole("merchant_id", "The hub's number of the business")
 MERCHANT = words("merchant", "Name of the business", key=True)
 CONNECTION = words("connection", "Name of the merchant's account on a channel", key=True)
 CHANNEL = words("channel", "Kind of system the connection belongs to, such as shopify or pos_feed")
 BUSINESS_DATE = day("business_date", "Day in the merchant's time zone, midnight to midnight by its clocks", key=True)
 CURRENCY = words("currency", "ISO 4217 code of every amount in the row; currencies are never added to each other")
+KEY_CURRENCY = replace(CURRENCY, is_key=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from oms_hub.domain.orders import ADJUSTMENT_CHARGE_ID
 from oms_hub.store.report_columns import (
     BUSINESS_DATE,
     CHANNEL,
@@ -54,7 +55,7 @@ RECONCILIATION_DAILY = ReportDefinition(
     ),
 )
 
-INSERT_RECONCILIATION_DAILY = """
+INSERT_RECONCILIATION_DAILY = f"""
 INSERT INTO reports.reconciliation_daily (merchant, connection, business_date, currency, channel, orders,
     channel_total, our_total, difference, gaps, orders_with_gap, quarantined, cause)
 WITH parts AS (
@@ -67,7 +68,7 @@ WITH parts AS (
         UNION ALL
         SELECT c.connection_id, c.channel_order_id, c.amount + c.tax_amount
         FROM report_placed p JOIN hub.order_charges c USING (connection_id, channel_order_id)
-        WHERE p.is_sale AND c.kind <> 'adjustment'
+        WHERE p.is_sale AND c.charge_id <> '{ADJUSTMENT_CHARGE_ID}'
     ) part
     GROUP BY 1, 2
 ),

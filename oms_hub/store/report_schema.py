@@ -31,10 +31,23 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from oms_hub.store.report_channel import CHANNEL_LEVELS
+from oms_hub.store.report_classes import ABC, STOCK_AGEING
 from oms_hub.store.report_columns import ColumnKind, ReportColumn, ReportDefinition
+from oms_hub.store.report_costs import SKU_COST_ROWS, SKU_COSTS
+from oms_hub.store.report_cover import REORDER, STOCK_COVER
+from oms_hub.store.report_customers import CUSTOMERS_RFM
+from oms_hub.store.report_demand import DEMAND_HOURLY
+from oms_hub.store.report_fulfilment import FULFILMENT_DAILY
 from oms_hub.store.report_health import EXCEPTIONS, SYNC_HEALTH
+from oms_hub.store.report_inventory import INVENTORY_DAILY, INVENTORY_ROWS
+from oms_hub.store.report_payments import PAYMENTS_DAILY
+from oms_hub.store.report_profit import CHANNEL_PROFIT_DAILY
+from oms_hub.store.report_rates import SALES_BASE_DAILY
 from oms_hub.store.report_reconciliation import RECONCILIATION_DAILY
-from oms_hub.store.report_sales import SALES_BY_SKU_DAILY, SALES_BY_SKU_ROWS, SALES_DAILY
+from oms_hub.store.report_restatements import RESTATEMENTS
+from oms_hub.store.report_returns import RETURNS_DAILY
+from oms_hub.store.report_sales import SALES_DAILY
+from oms_hub.store.report_sku_sales import SALES_BY_SKU_DAILY, SALES_BY_SKU_ROWS
 from oms_hub.store.report_stock import STOCK_LEVELS
 
 SCHEMA = "reports"
@@ -46,15 +59,29 @@ DEFINITIONS: Mapping[str, ReportDefinition] = MappingProxyType(
         for definition in (
             SALES_DAILY,
             SALES_BY_SKU_DAILY,
+            SALES_BASE_DAILY,
+            RETURNS_DAILY,
+            PAYMENTS_DAILY,
+            FULFILMENT_DAILY,
             RECONCILIATION_DAILY,
+            CHANNEL_PROFIT_DAILY,
+            RESTATEMENTS,
+            DEMAND_HOURLY,
             STOCK_LEVELS,
+            INVENTORY_DAILY,
+            SKU_COSTS,
+            STOCK_COVER,
+            REORDER,
+            STOCK_AGEING,
+            ABC,
+            CUSTOMERS_RFM,
             CHANNEL_LEVELS,
             SYNC_HEALTH,
             EXCEPTIONS,
         )
     }
 )
-"""Every report by its name, in the order in which they are listed."""
+"""Every report by its name, in the order in which they are listed; a view stands after the views that it reads."""
 
 VIEWS: tuple[ReportDefinition, ...] = tuple(found for found in DEFINITIONS.values() if found.is_view)
 
@@ -65,6 +92,7 @@ _TYPES: Mapping[ColumnKind, TypeEngine[Any]] = MappingProxyType(
         ColumnKind.INSTANT: DateTime(timezone=True),
         ColumnKind.WHOLE: BigInteger(),
         ColumnKind.AMOUNT: Numeric(),
+        ColumnKind.RATIO: Numeric(18, 6),
         ColumnKind.SECONDS: Double(),
         ColumnKind.FLAG: Boolean(),
     }
@@ -83,12 +111,23 @@ def _table(definition: ReportDefinition) -> Table:
 
 sales_daily = _table(SALES_DAILY)
 sales_by_sku_rows = _table(SALES_BY_SKU_ROWS)
+returns_daily = _table(RETURNS_DAILY)
+payments_daily = _table(PAYMENTS_DAILY)
+fulfilment_daily = _table(FULFILMENT_DAILY)
+inventory_rows = _table(INVENTORY_ROWS)
+sku_cost_rows = _table(SKU_COST_ROWS)
 reconciliation_daily = _table(RECONCILIATION_DAILY)
 Index(
     "ix_reconciliation_daily_quarantined",
     reconciliation_daily.c.merchant,
     reconciliation_daily.c.connection,
     postgresql_where=text("quarantined > 0"),
+)
+Index(
+    "ix_inventory_rows_transferred",
+    inventory_rows.c.sku_id,
+    inventory_rows.c.business_date,
+    postgresql_where=text("transferred <> 0"),
 )
 
 

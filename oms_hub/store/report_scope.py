@@ -1,7 +1,7 @@
 """Which orders, refunds and quarantined records a refresh looks at: temporary tables that the reports' SQL reads.
 
-What belongs here: taking the touched days, and filling `report_placed`, `report_refunded` and `report_quarantined`
-with what counts in any report. Not here: what is summed up from them (`report_sales`, `report_reconciliation`).
+What belongs here: taking the touched days, and filling `report_placed`, `report_refunded`, `report_paid` and
+`report_quarantined` with what counts in any report. Not here: what is summed up from them (`report_sales`, ...).
 
 Days come first and instants follow from them, so that the indexes on instants are used: each run of neighbouring
 days is one range with a margin, and the exact day is checked on what the range finds. The margin covers zones whose
@@ -19,10 +19,13 @@ from sqlalchemy import Connection, text
 _TEMPORARY_TABLES = (
     "CREATE TEMP TABLE report_days (merchant_id integer, connection_id integer, business_date date) ON COMMIT DROP",
     """CREATE TEMP TABLE report_placed (connection_id integer, channel_order_id text, business_date date, currency text,
-       total numeric, is_sale boolean, is_cancelled boolean) ON COMMIT DROP""",
+       total numeric, is_sale boolean, is_cancelled boolean, placed_at timestamptz, ship_by_at timestamptz,
+       deliver_by_at timestamptz) ON COMMIT DROP""",
     """CREATE TEMP TABLE report_refunded (connection_id integer, channel_order_id text, refund_id text,
        business_date date, currency text, paid_amount numeric, shipping_amount numeric, shipping_tax_amount numeric,
-       other_amount numeric) ON COMMIT DROP""",
+       other_amount numeric, reason text) ON COMMIT DROP""",
+    """CREATE TEMP TABLE report_paid (connection_id integer, business_date date, currency text, kind text, gateway text,
+       amount numeric, is_successful boolean) ON COMMIT DROP""",
     """CREATE TEMP TABLE report_quarantined (connection_id integer, business_date date, quarantined bigint)
        ON COMMIT DROP""",
 )
@@ -71,7 +74,7 @@ _IN_RANGE = """
 _FILL_PLACED = f"""
 INSERT INTO report_placed
 SELECT o.connection_id, o.channel_order_id, (o.placed_at AT TIME ZONE CAST(:time_zone AS text))::date, o.currency,
-       o.total, o.is_sale, o.state = 'cancelled'
+       o.total, o.is_sale, o.state = 'cancelled', o.placed_at, o.ship_by_at, o.deliver_by_at
 FROM hub.orders o
 WHERE o.merchant_id = :merchant_id AND {_ORDER_COUNTS} AND o.kind <> 'credit_note'
   AND (o.is_sale OR o.state = 'cancelled')"""
@@ -79,9 +82,17 @@ WHERE o.merchant_id = :merchant_id AND {_ORDER_COUNTS} AND o.kind <> 'credit_not
 _FILL_REFUNDED = f"""
 INSERT INTO report_refunded
 SELECT r.connection_id, r.channel_order_id, r.refund_id, (r.refunded_at AT TIME ZONE CAST(:time_zone AS text))::date,
-       o.currency, r.paid_amount, r.shipping_amount, r.shipping_tax_amount, r.other_amount
+       o.currency, r.paid_amount, r.shipping_amount, r.shipping_tax_amount, r.other_amount,
+       r.reason
 FROM hub.refunds r JOIN hub.orders o USING (connection_id, channel_order_id)
 WHERE r.merchant_id = :merchant_id AND {_ORDER_COUNTS} AND (o.is_sale OR o.kind = 'credit_note')"""
+
+_FILL_PAID = f"""
+INSERT INTO report_paid
+SELECT p.connection_id, (p.processed_at AT TIME ZONE CAST(:time_zone AS text))::date, p.currency, p.kind, p.gateway,
+       p.amount, p.is_successful
+FROM hub.payments p JOIN hub.orders o USING (connection_id, channel_order_id)
+WHERE p.merchant_id = :merchant_id AND {_ORDER_COUNTS}"""
 
 _FILL_QUARANTINED = """
 INSERT INTO report_quarantined
@@ -152,6 +163,7 @@ def fill_touched(transaction: Connection, merchants: Iterable[ReportMerchant]) -
             bounds = {**given, "first_date": first_date, "last_date": last_date}
             transaction.execute(text(_FILL_PLACED + _IN_RANGE.format(instant="o.placed_at")), bounds)
             transaction.execute(text(_FILL_REFUNDED + _IN_RANGE.format(instant="r.refunded_at")), bounds)
+            transaction.execute(text(_FILL_PAID + _IN_RANGE.format(instant="p.processed_at")), bounds)
         transaction.execute(text(_FILL_QUARANTINED.format(in_scope=_QUARANTINED_DAYS)), given)
     _analyze(transaction)
 
@@ -162,6 +174,7 @@ def fill_everything(transaction: Connection, merchants: Iterable[ReportMerchant]
         given = {"merchant_id": merchant.merchant_id, "time_zone": merchant.time_zone}
         transaction.execute(text(_FILL_PLACED), given)
         transaction.execute(text(_FILL_REFUNDED), given)
+        transaction.execute(text(_FILL_PAID), given)
         transaction.execute(text(_FILL_QUARANTINED.format(in_scope="")), given)
     _analyze(transaction)
 
@@ -183,4 +196,4 @@ def day_runs(days: Iterable[date]) -> tuple[tuple[date, date], ...]:
 
 
 def _analyze(transaction: Connection) -> None:
-    transaction.execute(text("ANALYZE report_placed, report_refunded"))
+    transaction.execute(text("ANALYZE report_placed, report_refunded, report_paid"))

@@ -22,12 +22,16 @@ STOCK_LEVELS = ReportDefinition(
         whole("on_hand", "Units physically there: the sum of the ledger's movements", signed=True),
         whole(
             "allocated",
-            "Units bound to placed, unshipped orders; where their place was never counted, or none is given, they "
-            "stand at the default place, or else at the first counted one",
+            "Units bound to placed, unshipped orders, bundles taken apart; where their place was never counted, or "
+            "none is given, they stand at the default place, or else at the first counted one",
         ),
         whole("reserved", "Units held for a time: unpaid orders; their place as for allocated"),
         whole("unavailable", "Units that are damaged or in inspection"),
-        whole("safety_stock", "Units of the place that are never offered; not taken off available"),
+        whole(
+            "safety_stock",
+            "Units of the place that are never offered, by the policy of the SKU, else of the merchant; channels and "
+            "connections may have their own; not taken off available",
+        ),
         whole("available", "on_hand - allocated - reserved - unavailable, in units", signed=True),
         whole("incoming", "Units ordered or in transfer"),
         amount("unit_cost", "Cost of one unit as known now, in currency; null where unknown", gaps=True),
@@ -37,9 +41,11 @@ STOCK_LEVELS = ReportDefinition(
     ),
     view_sql="""
 WITH held AS (
-    SELECT l.sku_id, link.location_id, sum(l.allocated_quantity * coalesce(pack.pack_size, 1)) AS allocated,
-           sum(l.reserved_quantity * coalesce(pack.pack_size, 1)) AS reserved
+    SELECT coalesce(part.component_sku_id, l.sku_id) AS sku_id, link.location_id,
+           sum(l.allocated_quantity * coalesce(pack.pack_size, 1) * coalesce(part.units, 1)) AS allocated,
+           sum(l.reserved_quantity * coalesce(pack.pack_size, 1) * coalesce(part.units, 1)) AS reserved
     FROM hub.order_lines l
+    LEFT JOIN hub.bundle_components part ON part.bundle_sku_id = l.sku_id
     LEFT JOIN hub.location_links link
         ON link.connection_id = l.connection_id AND link.channel_location_id = l.channel_location_id
     LEFT JOIN hub.listings pack
@@ -62,7 +68,7 @@ SELECT m.name AS merchant, k.sku, p.code AS location, k.title,
        coalesce(h.allocated, 0)::bigint AS allocated,
        coalesce(h.reserved, 0)::bigint AS reserved,
        b.unavailable::bigint AS unavailable,
-       0::bigint AS safety_stock,
+       coalesce(own.safety_stock, general.safety_stock, 0)::bigint AS safety_stock,
        (b.on_hand - coalesce(h.allocated, 0) - coalesce(h.reserved, 0) - b.unavailable)::bigint AS available,
        b.incoming::bigint AS incoming,
        k.unit_cost, b.on_hand * k.unit_cost AS value, m.currency, b.counted_at
@@ -70,6 +76,8 @@ FROM hub.balances b
 JOIN hub.skus k ON k.sku_id = b.sku_id
 JOIN hub.locations p ON p.location_id = b.location_id
 JOIN hub.merchants m ON m.merchant_id = b.merchant_id
+LEFT JOIN hub.policies own ON own.scope = 'sku' AND own.sku_id = b.sku_id
+LEFT JOIN hub.policies general ON general.scope = 'merchant' AND general.merchant_id = b.merchant_id
 LEFT JOIN placed h ON h.sku_id = b.sku_id AND h.location_id = b.location_id
 WHERE b.counted_at IS NOT NULL
 """,

@@ -32,7 +32,16 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, UUID
+
+from oms_hub.store import (
+    allocation_schema,
+    rate_limit_schema,
+    report_inputs_schema,
+    stock_protocol_schema,
+    stock_schema,
+    web_schema,
+)
 
 SCHEMA = "hub"
 metadata = MetaData(
@@ -90,7 +99,9 @@ merchants = Table(
     Column("currency", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     _instant("created_at", null=False, now=True),
+    *report_inputs_schema.merchant_columns(),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_iso"),
+    _one_of("cost_method", *report_inputs_schema.COST_METHODS),
     comment="A business: base currency and business time zone",
 )
 
@@ -349,6 +360,7 @@ order_lines = Table(
         "channel_sku",
         postgresql_where=text("sku_id IS NULL AND needs_stock"),
     ),
+    Index("ix_order_lines_reserved", "merchant_id", postgresql_where=text("reserved_quantity > 0")),
     comment="Units of one thing in an order; amounts for the whole line, without tax",
 )
 
@@ -405,8 +417,24 @@ payments = Table(
     _words("gateway"),
     Column("is_successful", Boolean, nullable=False),
     PrimaryKeyConstraint(*_ORDER_KEY, "payment_id"),
+    Index("ix_payments_day", "merchant_id", "processed_at"),
     _one_of("kind", "sale", "authorisation", "capture", "refund", "void"),
     comment="Payment transactions",
+)
+
+order_channel_fees = Table(
+    "order_channel_fees",
+    metadata,
+    *_order_columns(),
+    Column("fee_id", Text, nullable=False, comment="Names the fee within its order"),
+    Column("kind", Text, nullable=False, comment="What it is for, as the channel words it"),
+    Column("amount", Numeric, nullable=False, comment="Positive: charged to the seller; negative: given back"),
+    Column("currency", Text, nullable=False, comment="ISO 4217 code"),
+    Column(
+        "charged_at", DateTime(timezone=True), nullable=False, comment="When the channel charged it or gave it back"
+    ),
+    PrimaryKeyConstraint(*_ORDER_KEY, "fee_id"),
+    comment="What the channel charges the seller for an order; never part of the order's total",
 )
 
 refunds = Table(
@@ -651,6 +679,7 @@ balances = Table(
     _instant("counted_at"),
     _instant("updated_at", null=False, now=True),
     PrimaryKeyConstraint("sku_id", "location_id"),
+    CheckConstraint("unavailable >= 0 AND incoming >= 0", name="not_negative"),
     comment="Present on_hand per SKU and place (= sum of movements); without counted_at there is no level",
 )
 
@@ -664,6 +693,49 @@ stock_dirty = Table(
 )
 
 # Levels and outbox rows are written from `listings` by the hundred thousand; foreign keys would double that work.
+
+
+def _level_ledger_columns() -> tuple[Column[Any], ...]:
+    """What a listing's level tells beside itself: the in-flight ledger, its demand, why it shows what it shows."""
+
+    def smoothed(name: str, comment: str) -> Column[Any]:
+        return Column(name, DOUBLE_PRECISION, nullable=True, comment=f"{comment}; null before the first sale")
+
+    def instant(name: str, comment: str) -> Column[Any]:
+        return Column(name, DateTime(timezone=True), nullable=True, comment=comment)
+
+    def units(name: str, comment: str) -> Column[Any]:
+        return Column(name, Integer, nullable=False, server_default=text("0"), comment=comment)
+
+    return (
+        Column("known_level", Integer, nullable=True, comment="Level as last read or confirmed; null before the first"),
+        instant("known_at", "When it was read, or the write that confirmed it was sent"),
+        instant("level_since", "When a level was first known; orders placed before are in that level"),
+        units("early_units", "Units of orders that came in since the level was read"),
+        units("early_restocked", "Cancelled units that came in since and are on offer again"),
+        Column(
+            "doubted_levels",
+            ARRAY(Integer),
+            nullable=True,
+            comment="Levels of writes whose answer is out or was lost: they may have been done, or be done late",
+        ),
+        instant("doubted_at", "When the last such answer was lost"),
+        smoothed("demand_units", "Smoothed units sold"),
+        smoothed("demand_seconds", "Smoothed seconds on offer"),
+        smoothed("burst_units", "Smoothed units sold, over a short memory"),
+        smoothed("burst_seconds", "Smoothed seconds on offer, over a short memory"),
+        instant("demand_at", "Up to when sales are counted in"),
+        Column("pool_units", Integer, nullable=True, comment="Units that the last plan had for this listing"),
+        units("held_units", "Levels that the last plan kept back for the other listings"),
+        Column(
+            "plan_reason",
+            Text,
+            nullable=False,
+            server_default="",
+            comment="What decided the last plan: pool, empty, end_when, share, cap, floor, paused or hold_back",
+        ),
+    )
+
 
 listing_levels = Table(
     "listing_levels",
@@ -683,7 +755,10 @@ listing_levels = Table(
     _units("in_flight", default=0),
     _instant("last_pushed_at"),
     _words("last_error", default=""),
+    *_level_ledger_columns(),
     PrimaryKeyConstraint("connection_id", "listing_key"),
+    Index("ix_listing_levels_held", "merchant_id", postgresql_where=text("held_units > 0")),
+    Index("ix_listing_levels_in_flight", "merchant_id", postgresql_where=text("in_flight > 0")),
     comment="Per listing: what we want, what the channel acknowledged, what was last seen there",
 )
 
@@ -706,10 +781,13 @@ outbox = Table(
     _words("last_error", default=""),
     _instant("created_at", null=False, now=True),
     _instant("closed_at"),
+    Column("read_at", DateTime(timezone=True), nullable=True, comment="When the level was read before it was sent"),
+    Column("answered_at", DateTime(timezone=True), nullable=True, comment="When the channel's answer came"),
+    Column("sent_from", Integer, nullable=True, comment="Level that the write was sent against; a change starts there"),
     _one_of("state", "open", "delivered", "superseded", "dead", "dismissed"),
     CheckConstraint("to_level >= 0", name="to_level_not_negative"),
     Index("uq_outbox_open", "connection_id", "listing_key", unique=True, postgresql_where=text("state = 'open'")),
-    Index("ix_outbox_due", "connection_id", "next_try_at", postgresql_where=text("state = 'open'")),
+    Index("ix_outbox_overwriting", "connection_id", "listing_key", postgresql_where=text("read_at IS NOT NULL")),
     comment="Levels to push; one open row per listing, the newest wins; dead rows are the dead letters",
 )
 
@@ -725,3 +803,10 @@ connection_health = Table(
     Column("consecutive_failures", SmallInteger, nullable=False, server_default=text("0")),
     comment="Freshness of each connection",
 )
+
+allocation_schema.define(metadata)
+stock_schema.define(metadata)
+stock_protocol_schema.define(metadata)
+rate_limit_schema.define(metadata)
+report_inputs_schema.define(metadata)
+web_schema.define(metadata)

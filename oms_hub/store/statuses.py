@@ -13,10 +13,17 @@ from sqlalchemy import text
 
 from oms_hub.store.engine import Transaction
 
+FAILED_KINDS = ("bad_payload", "needs_reconnect", "orders_missing", "push_rejected", "sync_failed")
+"""Kinds of exceptions that say that something failed; the others ask for a decision."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
-    """One connection as an operator wants to see it."""
+    """One connection as an operator wants to see it.
+
+    `backordered` are units of its open orders that are not there; `oversold` those of all of its merchant's goods;
+    `in_flight` were sold there and no order tells yet; `drifted` are listings that drifted within a day.
+    """
 
     name: str
     channel: str
@@ -30,6 +37,10 @@ class ConnectionStatus:
     open_exceptions: int
     open_pushes: int
     dead_pushes: int
+    backordered: int
+    oversold: int
+    in_flight: int
+    drifted: int
 
 
 _STATUSES = text("""
@@ -40,7 +51,16 @@ SELECT c.name, c.channel, m.name AS merchant, c.state, c.is_push_enabled, h.last
        (SELECT count(*) FROM hub.outbox o
         WHERE o.connection_id = c.connection_id AND o.state = 'open') AS open_pushes,
        (SELECT count(*) FROM hub.outbox o
-        WHERE o.connection_id = c.connection_id AND o.state = 'dead') AS dead_pushes
+        WHERE o.connection_id = c.connection_id AND o.state = 'dead') AS dead_pushes,
+       (SELECT coalesce(sum(b.units), 0)::bigint FROM hub.backorders b
+        WHERE b.connection_id = c.connection_id) AS backordered,
+       (SELECT coalesce(sum(a.units), 0)::bigint FROM hub.alerts a
+        WHERE a.merchant_id = c.merchant_id AND a.kind = 'oversold' AND a.state = 'open') AS oversold,
+       (SELECT coalesce(sum(v.in_flight), 0)::bigint FROM hub.listing_levels v
+        WHERE v.merchant_id = c.merchant_id AND v.in_flight > 0 AND v.connection_id = c.connection_id) AS in_flight,
+       (SELECT count(DISTINCT d.listing_key) FROM hub.drifts d
+        WHERE d.merchant_id = c.merchant_id AND d.connection_id = c.connection_id
+          AND d.recorded_at > now() - interval '1 day') AS drifted
 FROM hub.connections c
 JOIN hub.merchants m USING (merchant_id)
 LEFT JOIN hub.connection_health h USING (connection_id)
@@ -52,6 +72,28 @@ ORDER BY m.name, c.name
 def connection_statuses(tx: Transaction) -> Sequence[ConnectionStatus]:
     """Return the status of every connection that was not removed, by merchant and name."""
     return [ConnectionStatus(**row._mapping) for row in tx.execute(_STATUSES)]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFailure:
+    """Open exceptions of one kind that say that something failed; `connection` None: of the merchant as a whole."""
+
+    merchant: str
+    connection: str | None
+    kind: str
+    count: int
+    example: str
+
+
+def waiting_failures(tx: Transaction) -> Sequence[WaitingFailure]:
+    """Return what failed and waits for a person, by merchant, connection and kind; the example is the newest."""
+    query = """
+        SELECT m.name, c.name, e.kind, count(*), (array_agg(e.message ORDER BY e.exception_id DESC))[1]
+        FROM hub.exceptions e JOIN hub.merchants m USING (merchant_id) LEFT JOIN hub.connections c USING (connection_id)
+        WHERE e.state = 'open' AND e.kind = ANY(CAST(:kinds AS text[])) AND coalesce(c.state, '') <> 'removed'
+        GROUP BY 1, 2, 3 ORDER BY 1, 2 NULLS FIRST, 3
+    """
+    return [WaitingFailure(*row) for row in tx.execute(text(query), {"kinds": list(FAILED_KINDS)})]
 
 
 def stale_connections(tx: Transaction, *, now: datetime, older_than_seconds: float) -> Sequence[str]:

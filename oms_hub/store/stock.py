@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from oms_hub.store.engine import Transaction
+from oms_hub.store.level_orders import explain_levels, hear_orders
 from oms_hub.store.movements import OrderKey, derive_movements, has_ledger
 from oms_hub.store.order_mapping import close_mapped, map_lines_later, resolve_lines
 
@@ -23,6 +24,15 @@ _LOCK_SPACE = 0x6F6D73
 """First half of our advisory lock keys ("oms"); the second half is the merchant's id."""
 
 _ORDERS_AT_ONCE = 2_000
+
+_MARK = tuple(
+    text(
+        f"INSERT INTO hub.{table} (sku_id, merchant_id) "
+        "SELECT id, :merchant_id FROM unnest(CAST(:sku_ids AS bigint[])) WITH ORDINALITY AS g (id, nth) "
+        "ORDER BY nth ON CONFLICT (sku_id) DO UPDATE SET marked_at = now()"
+    )
+    for table in ("stock_dirty", "allocation_dirty")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,9 @@ def apply_order_changes(
     keys = [(connection_id, order_id) for order_id in channel_order_ids]
     movements, moved = derive_movements(tx, keys) if lines.mapped or has_ledger(tx, merchant_id) else (0, ())
     changed = lines.seen_sku_ids if previous_sku_ids is None else (*lines.holding_sku_ids, *previous_sku_ids)
-    mark_dirty(tx, merchant_id, (*changed, *moved))
+    heard = hear_orders(tx, connection_id, channel_order_ids)
+    mark_dirty(tx, merchant_id, (*changed, *moved, *(sku_id for each in heard for sku_id in each.sku_ids)))
+    explain_levels(tx, connection_id, heard)
     return StockApplied(lines.mapped, lines.unmapped, movements)
 
 
@@ -97,21 +109,15 @@ def book_orders(tx: Transaction, orders: Sequence[OrderKey]) -> tuple[int, tuple
 
 
 def mark_dirty(tx: Transaction, merchant_id: int, sku_ids: Iterable[int]) -> None:
-    """Have the offers of these SKUs computed again by the next plan.
+    """Have the units of these SKUs handed out again, and their offers computed again by the next plan.
 
     An existing mark is written again on purpose: it makes a plan that is running wait for this transaction, or this
-    transaction for the plan, so that no change falls between the two.
+    transaction for the plan, so that no change falls between the two. The same holds for an allocation.
     """
     wanted = sorted(set(sku_ids))
     if wanted:
-        tx.execute(
-            text(
-                "INSERT INTO hub.stock_dirty (sku_id, merchant_id) "
-                "SELECT id, :merchant_id FROM unnest(CAST(:sku_ids AS bigint[])) WITH ORDINALITY AS g (id, nth) "
-                "ORDER BY nth ON CONFLICT (sku_id) DO UPDATE SET marked_at = now()"
-            ),
-            {"merchant_id": merchant_id, "sku_ids": wanted},
-        )
+        for statement in _MARK:
+            tx.execute(statement, {"merchant_id": merchant_id, "sku_ids": wanted})
 
 
 def mark_connection_dirty(tx: Transaction, connection_id: int) -> None:

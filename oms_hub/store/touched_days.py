@@ -18,6 +18,9 @@ FROM (
     UNION ALL
     SELECT merchant_id, refunded_at FROM hub.refunds
     WHERE connection_id = :connection_id AND channel_order_id = ANY(CAST(:order_ids AS text[]))
+    UNION ALL
+    SELECT merchant_id, processed_at FROM hub.payments
+    WHERE connection_id = :connection_id AND channel_order_id = ANY(CAST(:order_ids AS text[]))
 ) AS facts JOIN hub.merchants AS merchant USING (merchant_id)
 ORDER BY 1, 2, 3
 ON CONFLICT (merchant_id, connection_id, business_date) DO UPDATE SET business_date = excluded.business_date
@@ -25,7 +28,7 @@ ON CONFLICT (merchant_id, connection_id, business_date) DO UPDATE SET business_d
 
 
 def touch_order_days(tx: Transaction, connection_id: int, order_ids: Sequence[str]) -> None:
-    """Mark the business days of these orders as they stand now: when they were placed, and each of their refunds.
+    """Mark the business days of these orders as they stand now: of placing, of each refund and of each payment.
 
     Call it before a change and after it: the days of both versions are then marked. A day that is marked already is
     written again on purpose: a report that is being made of it then waits, or is made once more.

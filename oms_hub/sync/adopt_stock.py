@@ -20,6 +20,7 @@ from oms_hub.sync.steps import running_step
 
 _REASONS = {
     "untracked": "the channel keeps no quantity for it",
+    "kept elsewhere": "its level is kept by others (the marketplace's warehouse, a parent listing)",
     "negative": "the channel shows less than nothing: count it and import the count",
     "not read": "its level was never read: sync the connection first",
     "several listings": "several listings show it: count it and import the count",

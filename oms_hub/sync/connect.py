@@ -14,6 +14,7 @@ from oms_hub.channel.secrets import resolve_reference
 from oms_hub.errors import Misconfigured
 from oms_hub.store.connections import Role, StoredConnection, add_connection, list_connections, renew_connection
 from oms_hub.store.merchants import Merchant
+from oms_hub.store.rate_buckets import StoredBuckets
 from oms_hub.store.vault import forget_secrets, put_secrets, secret_names
 from oms_hub.sync.hub import Hub
 
@@ -88,7 +89,8 @@ def check_connection(hub: Hub, new: NewConnection) -> tuple[Sequence[CheckResult
         One result per step, and the connection to store: with the tokens that the channel gave meanwhile.
     """
     channel = hub.channels[new.channel]
-    secrets = MemorySecrets({**new.secrets, **_resolved(new.references)})
+    given = _resolved(new.references)
+    secrets = MemorySecrets({**new.secrets, **given})
     session = ChannelSession(
         connection=Connection(
             connection_id=0,
@@ -102,10 +104,12 @@ def check_connection(hub: Hub, new: NewConnection) -> tuple[Sequence[CheckResult
         secrets=secrets,
         clock=hub.clock,
         sleep=hub.sleep,
+        buckets=StoredBuckets(hub.store, new.merchant.merchant_id),
     )
     results = channel.check(_hurried(session))
-    kept = {name: value for name, value in secrets.values.items() if name not in new.references}
-    return results, replace(new, secrets=kept)
+    kept = {name: value for name, value in secrets.values.items() if given.get(name) != value}
+    references = {name: place for name, place in new.references.items() if name not in kept}  # the others are used up
+    return results, replace(new, secrets=kept, references=references)
 
 
 def check_stored(hub: Hub, name: str) -> Sequence[CheckResult]:

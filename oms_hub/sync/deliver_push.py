@@ -17,7 +17,7 @@ from oms_hub.sync.hub import Hub
 from oms_hub.sync.listing_levels import place_of
 from oms_hub.sync.plan_push import plan_scope
 from oms_hub.sync.push_batch import deliver_batch
-from oms_hub.sync.push_outcomes import DeliveredRow, Delivery
+from oms_hub.sync.push_delivery import DeliveredRow, Delivery
 from oms_hub.sync.steps import StepRun, running_step
 
 

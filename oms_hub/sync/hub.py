@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from oms_hub.channel.contract import Channel, ChannelSession, Connection
 from oms_hub.channel.registry import load_channels
 from oms_hub.channel.secrets import open_box, resolve_reference
 from oms_hub.clock import Clock, Sleep, sleep, utc_now
 from oms_hub.errors import Misconfigured
-from oms_hub.settings import Settings
 from oms_hub.store.connections import StoredConnection, get_connection
 from oms_hub.store.engine import Store, open_store
+from oms_hub.store.rate_buckets import StoredBuckets
 from oms_hub.store.vault import Box, ConnectionSecrets
+
+if TYPE_CHECKING:
+    from oms_hub.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Hub:
             ),
             clock=self.clock,
             sleep=self.sleep,
+            buckets=StoredBuckets(self.store, stored.merchant_id),
         )
 
     def close(self) -> None:

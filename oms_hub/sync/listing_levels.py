@@ -10,6 +10,7 @@ from oms_hub.store.engine import Transaction
 from oms_hub.store.goods import channel_place
 from oms_hub.store.levels import SeenLevel
 from oms_hub.store.listings import ReadableListing
+from oms_hub.store.policy_places import feeding_places
 
 UNTOLD = "the channel told no level for it"
 
@@ -22,7 +23,8 @@ def place_of(tx: Transaction, stored: StoredConnection, channel: Channel) -> str
     """
     if not channel.capabilities.has_locations:
         return None
-    return channel_place(tx, stored.connection_id, stored.settings.get("location"))
+    feeding = feeding_places(tx, stored.connection_id)
+    return channel_place(tx, stored.connection_id, stored.settings.get("location"), feeding=feeding)
 
 
 def reference(listing: ReadableListing, place: str | None) -> ListingRef:

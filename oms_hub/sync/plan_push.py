@@ -1,35 +1,36 @@
 """Planning: what every listing of the SKUs that changed should show, and which of these levels are to be sent.
 
-What belongs here: bringing a plan's inputs to the rules (`oms_hub.domain.availability`, `push_plan`) and its outcome
-to the store. Not here: the rules, SQL (`oms_hub.store.plan`), sending (`deliver_push`).
+What belongs here: claiming, the scope, the order of a plan's parts, the report. Not here: the figures
+(`oms_hub.store.plan_offers`, by the rules of `oms_hub.domain.offers`), the last units (`last_units`), sending
+(`deliver_push`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 
-from oms_hub.domain.availability import OfferPolicy, PlaceStock, offer, packs, pool
-from oms_hub.domain.push_plan import decide
+from oms_hub.channel.contract import StockWriteMode
 from oms_hub.store import plan as store
+from oms_hub.store import plan_inputs, plan_offers, plan_outcome
 from oms_hub.store.connections import list_connections
+from oms_hub.store.demand import measure_news
 from oms_hub.store.engine import Transaction
 from oms_hub.store.merchants import get_merchant
+from oms_hub.store.plan_frame import PlanFrame, tune
 from oms_hub.sync.hub import Hub
+from oms_hub.sync.last_units import settle_scarce
 from oms_hub.sync.steps import StepRun, running_merchant_step
 
-_SKUS_AT_ONCE = 10_000
+_SKUS_AT_ONCE = 25_000
 _WORKERS = 2
-"""Chunks that are planned at a time: the database works on one while the rules are applied to the other."""
-_ROWS_TOLD = 1_000
-_POLICY = OfferPolicy()
-"""The policy of every listing until policies can be set: the whole pool, nothing kept back."""
+"""Chunks that are planned at a time."""
 
-_CAUSES = {"raised": "more to offer", "lowered": "less to offer", "first": "first level"}
+_FEW_SKUS = 2_000
+_ROWS_TOLD = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,14 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """What a plan did. `rows` are its first thousand changes; `held_back` would go up and may not now."""
+    """What a plan did.
+
+    Attributes:
+        rows: its first thousand changes.
+        held_back: would go up, and wait for a good pull.
+        waiting: would go up, and wait until other listings have confirmed that they went down.
+        held_units: what is kept back for other listings (the last units), in levels.
+    """
 
     skus: int
     listings: int
@@ -54,6 +62,8 @@ class PlanReport:
     unchanged: int
     held_back: int
     rows: Sequence[PlannedChange]
+    waiting: int = 0
+    held_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class PlanScope:
         unsure: connections that have listings and whose last pull failed, or that were never pulled: their SKUs may
             only go down.
         is_all_unsure: a connection without listings (a till) could not be pulled: it may have sold anything.
+        deltas: connections whose channel takes changes instead of levels.
     """
 
     merchant_id: int
@@ -73,6 +84,14 @@ class PlanScope:
     connections: Mapping[int, str]
     unsure: tuple[int, ...] = ()
     is_all_unsure: bool = False
+    deltas: tuple[int, ...] = ()
+
+    def frame(self, *, is_small: bool) -> PlanFrame:
+        """Return the scope in the store's terms, for a plan of few or of many SKUs."""
+        return PlanFrame(
+            self.merchant_id, self.planned_at, tuple(self.connections), self.deltas, self.unsure, self.is_all_unsure,
+            is_small,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -83,6 +102,8 @@ class _Tally:
     lowered: int = 0
     unchanged: int = 0
     held_back: int = 0
+    waiting: int = 0
+    held_units: int = 0
     rows: list[PlannedChange] = field(default_factory=list)
 
 
@@ -97,7 +118,8 @@ class _Chunks:
 def plan_push(hub: Hub, merchant: str) -> PlanReport:
     """Compute the offers of every SKU that changed and put what differs into the outbox.
 
-    SKUs whose levels had to wait for a good pull stay marked, so that the next plan looks at them again.
+    SKUs whose levels had to wait (for a good pull, or for other listings to go down first) stay marked, so that the
+    next plan looks at them again.
 
     Raises:
         Misconfigured: there is no such merchant. Conflict: it is being planned already.
@@ -105,20 +127,22 @@ def plan_push(hub: Hub, merchant: str) -> PlanReport:
     with hub.store.read() as tx:
         owner = get_merchant(tx, merchant)
     with running_merchant_step(hub, owner, "plan") as run:
-        with hub.store.read() as tx:
+        with hub.store.begin() as tx:
+            run.lease.assert_held(tx)
+            measure_news(tx, owner.merchant_id)
             scope = plan_scope(hub, tx, owner.merchant_id, owner.name)
-            workers = _WORKERS if store.has_more_dirty_than(tx, owner.merchant_id, _SKUS_AT_ONCE) else 1
+            is_large = store.has_more_dirty_than(tx, owner.merchant_id, _SKUS_AT_ONCE)
         chunks = _Chunks()
+        workers = _WORKERS if is_large else 1
         with ThreadPoolExecutor(workers, thread_name_prefix="plan") as pool_of_workers:
             jobs = [pool_of_workers.submit(_plan_chunks, hub, run, scope, chunks) for _ in range(workers)]
-        tally = _sum_of([job.result() for job in jobs])
+        report = _sum_of([job.result() for job in jobs])
         run.count(
-            skus=tally.skus, listings=tally.listings, raised=tally.raised, lowered=tally.lowered,
-            unchanged=tally.unchanged, held_back=tally.held_back,
+            skus=report.skus, listings=report.listings, raised=report.raised, lowered=report.lowered,
+            unchanged=report.unchanged, held_back=report.held_back, waiting=report.waiting,
+            held_units=report.held_units,
         )  # fmt: skip
-    return PlanReport(
-        tally.skus, tally.listings, tally.raised, tally.lowered, tally.unchanged, tally.held_back, tuple(tally.rows)
-    )
+    return report
 
 
 def _plan_chunks(hub: Hub, run: StepRun, scope: PlanScope, chunks: _Chunks) -> _Tally:
@@ -127,7 +151,6 @@ def _plan_chunks(hub: Hub, run: StepRun, scope: PlanScope, chunks: _Chunks) -> _
     while True:
         with hub.store.begin() as tx:
             run.lease.assert_held(tx)
-            store.use_indexes(tx)
             with chunks.lock:
                 sku_ids = store.claim_dirty(tx, scope.merchant_id, after=chunks.after, limit=_SKUS_AT_ONCE)
                 if not sku_ids:
@@ -137,27 +160,24 @@ def _plan_chunks(hub: Hub, run: StepRun, scope: PlanScope, chunks: _Chunks) -> _
             store.release_dirty(tx, [sku_id for sku_id in sku_ids if sku_id not in waiting])
 
 
-def plan_skus(
-    tx: Transaction, scope: PlanScope, sku_ids: Sequence[int], *, in_flight: Mapping[int, int] | None = None
-) -> None:
+def plan_skus(tx: Transaction, scope: PlanScope, sku_ids: Sequence[int]) -> None:
     """Compute some SKUs again at once, inside the caller's transaction, whether they are marked or not.
 
-    Args:
-        tx: the transaction.
-        scope: from `plan_scope`.
-        sku_ids: which SKUs.
-        in_flight: SKU id -> units that a channel has sold and whose orders are not here yet; the pool is without them.
+    The caller has marked them before (`stock.mark_dirty`), so that no other plan works on them meanwhile.
     """
-    _plan(tx, scope, sorted(set(sku_ids)), _Tally(), in_flight=in_flight)
+    _plan(tx, scope, sorted(set(sku_ids)), _Tally())
 
 
 def plan_scope(hub: Hub, tx: Transaction, merchant_id: int, merchant: str) -> PlanScope:
     """Return for whom a merchant's plan is made, as the store and the connectors say now."""
-    takers = {
-        stored.connection_id: stored.name
-        for stored in list_connections(tx, merchant=merchant)
-        if stored.channel in hub.channels and hub.channels[stored.channel].stock_sink is not None
-    }
+    takers: dict[int, str] = {}
+    deltas: list[int] = []
+    for stored in list_connections(tx, merchant=merchant):
+        if stored.channel not in hub.channels or hub.channels[stored.channel].stock_sink is None:
+            continue
+        takers[stored.connection_id] = stored.name
+        if hub.channels[stored.channel].capabilities.stock_write is StockWriteMode.DELTA:
+            deltas.append(stored.connection_id)
     unsure: list[int] = []
     is_all_unsure = False
     for pulls in store.read_pulls(tx, merchant_id):
@@ -169,92 +189,41 @@ def plan_scope(hub: Hub, tx: Transaction, merchant_id: int, merchant: str) -> Pl
             unsure.append(pulls.connection_id)
         elif pulls.has_pulled:
             is_all_unsure = True
-    return PlanScope(merchant_id, hub.clock(), takers, tuple(unsure), is_all_unsure)
+    return PlanScope(merchant_id, hub.clock(), takers, tuple(unsure), is_all_unsure, tuple(deltas))
 
 
-def _plan(
-    tx: Transaction,
-    scope: PlanScope,
-    sku_ids: Sequence[int],
-    tally: _Tally,
-    *,
-    in_flight: Mapping[int, int] | None = None,
-) -> set[int]:
-    """Plan some SKUs, add to the tally, and return those of which a level had to wait for a good pull."""
-    pools = _pools(tx, sku_ids)
-    counted = sorted(pools)
-    unsure = frozenset(counted) if scope.is_all_unsure else store.skus_listed_on(tx, counted, scope.unsure)
-    offers = {sku_id: offer(units - (in_flight or {}).get(sku_id, 0), _POLICY) for sku_id, units in pools.items()}
+def _plan(tx: Transaction, scope: PlanScope, sku_ids: Sequence[int], tally: _Tally) -> frozenset[int]:
+    """Plan some SKUs, add to the tally, and return those of which a level had to wait."""
+    frame = scope.frame(is_small=len(sku_ids) <= _FEW_SKUS)
+    tune(tx, is_small=frame.is_small)
+    plan_inputs.gather(tx, frame, sku_ids)
+    plan_offers.compute(tx)
+    plan_offers.take_settled(tx, settle_scarce(plan_offers.scarce_sellers(tx)))
+    outcome = plan_outcome.write(tx, frame, most_rows=_ROWS_TOLD)
     tally.skus += len(sku_ids)
-    rows = store.read_listings(tx, counted, list(scope.connections))
-    waiting: set[int] = set()
-    changes = list(_changes(rows, offers, unsure, scope, tally, waiting))
-    store.write_changes(tx, scope.merchant_id, changes, planned_at=scope.planned_at)
-    return waiting
+    tally.listings += outcome.listings
+    tally.raised += outcome.raised
+    tally.lowered += outcome.lowered
+    tally.unchanged += outcome.unchanged
+    tally.held_back += outcome.held_back
+    tally.waiting += outcome.waiting
+    tally.held_units += outcome.held_units
+    tally.rows += [PlannedChange(scope.connections[row[0]], *row[1:]) for row in outcome.rows]
+    return outcome.waiting_sku_ids
 
 
-def _sum_of(tallies: Sequence[_Tally]) -> _Tally:
-    return _Tally(
-        skus=sum(tally.skus for tally in tallies),
-        listings=sum(tally.listings for tally in tallies),
-        raised=sum(tally.raised for tally in tallies),
-        lowered=sum(tally.lowered for tally in tallies),
-        unchanged=sum(tally.unchanged for tally in tallies),
-        held_back=sum(tally.held_back for tally in tallies),
-        rows=[row for tally in tallies for row in tally.rows][:_ROWS_TOLD],
+def _sum_of(tallies: Sequence[_Tally]) -> PlanReport:
+    def total(name: str) -> int:
+        return sum(getattr(tally, name) for tally in tallies)
+
+    return PlanReport(
+        skus=total("skus"),
+        listings=total("listings"),
+        raised=total("raised"),
+        lowered=total("lowered"),
+        unchanged=total("unchanged"),
+        held_back=total("held_back"),
+        rows=tuple([row for tally in tallies for row in tally.rows][:_ROWS_TOLD]),
+        waiting=total("waiting"),
+        held_units=total("held_units"),
     )
-
-
-def _pools(tx: Transaction, sku_ids: Sequence[int]) -> dict[int, int]:
-    """Return the pool of every SKU that was counted somewhere; holds without a counted place come off the whole."""
-    allocated: dict[tuple[int, int | None], int] = {}
-    reserved: dict[tuple[int, int | None], int] = {}
-    for sku_id, location_id, held, waiting in store.read_holds(tx, sku_ids):
-        allocated[sku_id, location_id] = held
-        reserved[sku_id, location_id] = waiting
-    places: defaultdict[int, list[PlaceStock]] = defaultdict(list)
-    for sku_id, location_id, on_hand, unavailable in store.read_places(tx, sku_ids):
-        at = (sku_id, location_id)
-        places[sku_id].append(PlaceStock(on_hand, allocated.pop(at, 0), reserved.pop(at, 0), unavailable))
-    unplaced: defaultdict[int, int] = defaultdict(int)
-    for holds in (allocated, reserved):
-        for (sku_id, _), units in holds.items():
-            unplaced[sku_id] += units
-    return {
-        sku_id: pool(stocks, threshold=_POLICY.threshold, unplaced=unplaced[sku_id])
-        for sku_id, stocks in places.items()
-    }
-
-
-def _changes(
-    rows: Sequence[store.ListingLevelRow],
-    offers: Mapping[int, int],
-    unsure: frozenset[int],
-    scope: PlanScope,
-    tally: _Tally,
-    waiting: set[int],
-) -> Iterator[store.Change]:
-    """Decide listing by listing and yield what must be written; a listing that stands as it should yields nothing."""
-    for sku_id, connection_id, key, pack_size, desired, known, seen, open_id, open_level, was_sent in rows:
-        level = packs(offers[sku_id], pack_size)
-        present = known if known is not None else seen
-        # While a push has no answer yet, nobody knows what the channel shows: the new level is sent in any case.
-        sure = None if was_sent else present
-        to_level, reason = decide(level, sure, None, may_raise=sku_id not in unsure)
-        tally.listings += 1
-        if reason == "raise_waits":
-            tally.held_back += 1
-            waiting.add(sku_id)
-        elif to_level is None or to_level == open_level:
-            tally.unchanged += 1
-        elif reason == "lowered" or to_level == 0:
-            tally.lowered += 1
-        else:
-            tally.raised += 1
-        keeps_open = open_level == to_level or (was_sent and reason == "raise_waits")
-        superseded = None if keeps_open else open_id
-        sent = None if keeps_open else to_level
-        if sent is not None and len(tally.rows) < _ROWS_TOLD:
-            tally.rows.append(PlannedChange(scope.connections[connection_id], key, present, sent, reason))
-        if sent is not None or superseded is not None or desired != level:
-            yield connection_id, key, level, present, sent, _CAUSES.get(reason, reason), superseded

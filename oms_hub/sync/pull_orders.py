@@ -6,7 +6,7 @@ What belongs here: the walk, landing, notices. Not here: what is in a record (`n
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from oms_hub.store.cursors import read_cursor, write_cursor
 from oms_hub.store.exceptions import OpenException, open_exceptions
 from oms_hub.store.raw_payloads import Landed, RecordRow, content_hash, is_storable_id, land_page, land_unreadable
 from oms_hub.sync.hub import Hub
+from oms_hub.sync.normalise_behind import normalising_behind
 from oms_hub.sync.paused_collection import paused_collection, sweep
 from oms_hub.sync.steps import StepRun, running_step
 
@@ -67,6 +68,8 @@ class ReadyPage:
 def pull_orders(hub: Hub, name: str, *, is_full: bool = False, placed_from: datetime | None = None) -> PullReport:
     """Pull what is new of a connection's orders, and land it.
 
+    What landed of a large pull is normalised beside it; `normalise_orders` does and reports the rest.
+
     Args:
         hub: the hub.
         name: the connection.
@@ -86,7 +89,10 @@ def pull_orders(hub: Hub, name: str, *, is_full: bool = False, placed_from: date
             had_unreadable = quarantine.has_quarantined(tx, stored.connection_id, UNREADABLE_PAGE)
         request = PullRequest(cursor=cursor, is_full=is_full, placed_from=placed_from)
         pages = channel.order_source(hub.session(stored), request)
-        report = land_pages(hub, stored, channel, run, pages, report=PullReport(cursor=cursor))
+        with normalising_behind(hub, stored, run.lease) as behind:
+            report = land_pages(
+                hub, stored, channel, run, pages, report=PullReport(cursor=cursor), landed=behind.landed
+            )
         if had_unreadable:
             _forget_unreadable(hub, stored, run)
         run.mark_good("pull")
@@ -102,8 +108,11 @@ def land_pages(
     *,
     report: PullReport,
     moves_cursor: bool = True,
+    landed: Callable[[int], None] = lambda _records: None,
 ) -> PullReport:
     """Land pages in order while the next ones are fetched, and return the report counted on.
+
+    `landed` is told after each page how many records of it were news.
 
     Raises:
         BadPayload: a page could not be split into records. It is kept as evidence, the cursor stays before it.
@@ -113,7 +122,9 @@ def land_pages(
             if page.trouble is not None:
                 _keep_unreadable(hub, stored, run, page.trouble, page.page)
                 raise page.trouble
+            before = report.records_new
             report = _land(hub, stored, channel, run, page, report, moves_cursor=moves_cursor)
+            landed(report.records_new - before)
             if report.pages % _PAGES_PER_SWEEP == 0:
                 sweep()
             run.count(
@@ -163,6 +174,7 @@ def _land(
             body=page.body,
             records=ready.records,
             keeps_repeats=channel.capabilities.record_mode is RecordMode.APPEND,
+            is_joined=channel.capabilities.record_mode is RecordMode.JOINED,
         )
         found = [OpenException(notice.kind, notice.reference, notice.message) for notice in page.notices]
         open_exceptions(tx, merchant_id=stored.merchant_id, connection_id=stored.connection_id, found=found)

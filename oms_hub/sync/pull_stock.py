@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oms_hub.store.levels import record_observed
+from oms_hub.store.levels import mark_held, record_observed
 from oms_hub.store.listings import readable_listings
 from oms_hub.sync.hub import Hub
 from oms_hub.sync.listing_levels import place_of, read_levels, reference, seen_levels
@@ -24,7 +24,9 @@ class LevelsReport:
 def pull_stock(hub: Hub, name: str) -> LevelsReport:
     """Read the level of every active listing of a connection and keep it as observed.
 
-    Negative levels are kept as they are; a listing without a level keeps none, with a note that says why.
+    Negative levels are kept as they are; a listing without a level keeps none, with a note that says why. This is the
+    daily absolute check: what differs from what was expected enters the ledger and is planned again, and so is what is
+    held back.
 
     Raises:
         HubError: the channel or the store failed; levels read before stay recorded.
@@ -53,4 +55,7 @@ def pull_stock(hub: Hub, name: str) -> LevelsReport:
             untracked += len(listings) - told
             after = listings[-1].listing_key
             run.count(read=read, untracked=untracked)
+        with hub.store.begin() as tx:
+            run.lease.assert_held(tx)
+            mark_held(tx, stored.merchant_id, stored.connection_id)
     return LevelsReport(read, untracked)

@@ -1,37 +1,30 @@
-"""One batch of a delivery: read, write, and compute again what was stale.
+"""One batch of a delivery: read, compute again what sold meanwhile, write, and compute again what was stale.
 
 What belongs here: the conversation with the channel about at most `stock_batch_size` listings. Not here: which rows
 are due (`deliver_push`), what becomes of each row in the store (`push_outcomes`).
 
 Nothing is sent that was not read just before, so a row whose answer was lost (a time-out, a crash) is never sent
-blindly again. Each transaction is short, and none is open while the channel is asked.
+blindly again. Only where a channel takes changes and does each key once is such a row sent again as it was. Each
+transaction is short, and none is open while the channel is asked.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from oms_hub.channel.contract import ObservedLevel, PushOutcome, PushResult, StockWrite
+from oms_hub.channel.contract import PushOutcome, PushResult, StockWrite
 from oms_hub.errors import HubError, OutcomeUnknown
 from oms_hub.store import outbox
 from oms_hub.store.engine import Transaction
-from oms_hub.store.levels import record_acknowledged, record_failed
+from oms_hub.store.level_ledger import doubt_levels, lock_levels
+from oms_hub.store.levels import record_failed
 from oms_hub.store.outbox import OutboxRow
 from oms_hub.store.plan import skus_listed_on
 from oms_hub.store.stock import mark_dirty
 from oms_hub.sync.listing_levels import UNTOLD, note_of
 from oms_hub.sync.plan_push import plan_skus
-from oms_hub.sync.push_outcomes import (
-    Delivery,
-    SentRow,
-    close,
-    level_of,
-    read,
-    record_outcomes,
-    reference_of,
-    take_back,
-)
+from oms_hub.sync.push_delivery import Delivery, Reading, SentRow, level_of, read, reference_of
+from oms_hub.sync.push_outcomes import close, record_outcomes, take_back
 
 MOST_RECOMPUTATIONS = 3
 
@@ -42,28 +35,44 @@ def deliver_batch(delivery: Delivery, rows: Sequence[OutboxRow]) -> None:
     Raises:
         HubError: the channel could not be asked; what it answered before is recorded, the rest stays open.
     """
-    sold_meanwhile: defaultdict[int, int] = defaultdict(int)
-    seen = read(delivery, rows)
+    reading = read(delivery, rows)
+    if reading.moved:
+        rows = _after_sales(delivery, rows, reading)
     for recomputations in range(MOST_RECOMPUTATIONS + 1):
-        stale = _send(delivery, _settle_without_writing(delivery, rows, seen), seen)
+        stale = _send(delivery, _settle_without_writing(delivery, rows, reading), reading)
         if not stale:
             return
-        seen = read(delivery, [each.row for each in stale])
+        reading = read(delivery, [each.row for each in stale])
         is_last = recomputations == MOST_RECOMPUTATIONS
-        rows = _compute_again(delivery, stale, seen, sold_meanwhile, is_last=is_last)
+        rows = _compute_again(delivery, stale, reading, is_last=is_last)
 
 
-def _settle_without_writing(
-    delivery: Delivery, rows: Sequence[OutboxRow], seen: Mapping[str, ObservedLevel]
-) -> list[OutboxRow]:
+def _after_sales(delivery: Delivery, rows: Sequence[OutboxRow], reading: Reading) -> Sequence[OutboxRow]:
+    """Compute again what changed by itself since the plan, and return the rows of the batch as they are now."""
+    found: dict[str, OutboxRow] = {}
+
+    def keep(tx: Transaction) -> None:
+        mark_dirty(tx, delivery.stored.merchant_id, reading.moved)
+        plan_skus(tx, delivery.scope, reading.moved)
+        keys = [row.listing_key for row in rows]
+        found.update({row.listing_key: row for row in outbox.open_rows_of(tx, delivery.stored.connection_id, keys)})
+
+    delivery.write(keep)
+    return [found[row.listing_key] for row in rows if row.listing_key in found]
+
+
+def _settle_without_writing(delivery: Delivery, rows: Sequence[OutboxRow], reading: Reading) -> list[OutboxRow]:
     """Close what the reading settled already and return what is left to write."""
     if delivery.channel.stock_source is None:
         return list(rows)
+    seen = reading.levels
     in_step, without_level, waiting, to_send = [], [], [], []
     unsure = _unsure_skus(delivery, rows)
     for row in rows:
         level = seen.get(row.listing_key)
-        if level is None or level.available is None:
+        if delivery.is_sent_again(row):
+            to_send.append(row)
+        elif level is None or level.available is None:
             without_level.append((row, UNTOLD if level is None else note_of(level)))
         elif level.available == row.to_level:
             in_step.append(row)
@@ -72,7 +81,7 @@ def _settle_without_writing(
         else:
             to_send.append(row)
     if in_step or without_level:
-        delivery.write(lambda tx: close(tx, delivery, [(row, False) for row in in_step], without_level))
+        delivery.write(lambda tx: close(tx, delivery, [(row, None) for row in in_step], without_level))
     for row in in_step:
         delivery.tell(row, seen[row.listing_key], "in_step")
     for row, reason in without_level:
@@ -90,19 +99,18 @@ def _unsure_skus(delivery: Delivery, rows: Sequence[OutboxRow]) -> frozenset[int
         return skus_listed_on(tx, sku_ids, delivery.scope.unsure)
 
 
-def _send(delivery: Delivery, rows: Sequence[OutboxRow], seen: Mapping[str, ObservedLevel]) -> list[SentRow]:
+def _send(delivery: Delivery, rows: Sequence[OutboxRow], reading: Reading) -> list[SentRow]:
     """Write the rows to the channel, record what became of them, and return those that were stale."""
     sink = delivery.channel.stock_sink
     if not rows or sink is None:
         return []
-    with delivery.hub.store.begin() as tx:
-        delivery.run.lease.assert_held(tx)
-        keys = outbox.mark_sent(tx, [row.outbox_id for row in rows], at=delivery.hub.clock())
-    sent = [row for row in rows if row.outbox_id in keys]
+    sent_at = delivery.hub.clock()
+    writes = _announce(delivery, rows, reading)
+    sent = [row for row in rows if row.outbox_id in writes]
     if not sent:
         return []
     try:
-        outcomes = sink(delivery.session, [_write(delivery, row, seen, keys[row.outbox_id]) for row in sent])
+        outcomes = sink(delivery.session, [writes[row.outbox_id] for row in sent])
     except OutcomeUnknown as error:
         outcomes = [PushOutcome(row.listing_key, PushResult.UNKNOWN, reason=error.message) for row in sent]
     except HubError as error:
@@ -113,52 +121,60 @@ def _send(delivery: Delivery, rows: Sequence[OutboxRow], seen: Mapping[str, Obse
     results = [
         SentRow(
             row,
-            seen.get(row.listing_key),
+            reading.levels.get(row.listing_key),
             told.get(row.listing_key, PushOutcome(row.listing_key, PushResult.UNKNOWN, reason=silent)),
+            sent_at,
         )
         for row in sent
     ]
     return record_outcomes(delivery, results)
 
 
-def _write(delivery: Delivery, row: OutboxRow, seen: Mapping[str, ObservedLevel], key: str) -> StockWrite:
-    level = seen.get(row.listing_key)
-    return StockWrite(
-        listing=reference_of(delivery, row),
-        quantity=row.to_level,
-        expected=None if level is None else level.available,
-        idempotency_key=key,
-        version=None if level is None else level.version,
-    )
+def _announce(delivery: Delivery, rows: Sequence[OutboxRow], reading: Reading) -> dict[int, StockWrite]:
+    """Write down what is about to be sent, before it is; return it by outbox id, without what a plan superseded."""
+    seen = reading.levels
+    versions = {key: level.version for key, level in seen.items()}
+    again = {row.outbox_id: row for row in rows if delivery.is_sent_again(row)}
+    sent_from = {row.outbox_id: row.sent_from if row.outbox_id in again else level_of(seen, row) for row in rows}
+    keys: dict[int, str] = {}
+
+    def keep(tx: Transaction) -> None:
+        lock_levels(tx, delivery.stored.connection_id, [row.listing_key for row in rows])
+        read_at = reading.read_at if delivery.writes_over else None
+        keys.update(outbox.mark_sent(tx, sent_from, at=delivery.hub.clock(), read_at=read_at, keeps_key=list(again)))
+        levels = {row.listing_key: row.to_level for row in rows if row.outbox_id in keys and row.outbox_id not in again}
+        doubt_levels(tx, delivery.stored.connection_id, levels, at=delivery.hub.clock())
+
+    delivery.write(keep)
+    return {
+        row.outbox_id: StockWrite(
+            listing=reference_of(delivery, row),
+            quantity=row.to_level,
+            expected=sent_from[row.outbox_id],
+            idempotency_key=keys[row.outbox_id],
+            version=versions.get(row.listing_key),
+        )
+        for row in rows
+        if row.outbox_id in keys
+    }
 
 
 def _compute_again(
-    delivery: Delivery,
-    stale: Sequence[SentRow],
-    seen: Mapping[str, ObservedLevel],
-    sold_meanwhile: defaultdict[int, int],
-    *,
-    is_last: bool,
+    delivery: Delivery, stale: Sequence[SentRow], reading: Reading, *, is_last: bool
 ) -> tuple[OutboxRow, ...]:
     """Compute the SKUs of stale rows again and return the rows to send now, none of them with its old level.
 
-    What the level fell by since it was read is sold and not here as an order yet: the pool is without it. The SKUs are
-    marked, so that the next plan computes them from the orders themselves. A row that comes out the same waits for it.
+    What the level fell by since it was read is in flight: the pool is without it. The SKUs are marked, so that the
+    next plan computes them from the orders themselves. A row that comes out the same waits for it.
     """
-    sku_ids = sorted({each.row.sku_id for each in stale})
-    for each in stale:
-        before, now = None if each.seen is None else each.seen.available, level_of(seen, each.row)
-        if before is not None and now is not None:
-            sold_meanwhile[each.row.sku_id] += max(0, before - now) * each.row.pack_size
+    sku_ids = sorted({*(each.row.sku_id for each in stale), *reading.moved})
     keys = [each.row.listing_key for each in stale]
     again: list[OutboxRow] = []
 
     def keep(tx: Transaction) -> None:
         mark_dirty(tx, delivery.stored.merchant_id, sku_ids)
-        now = [(key, level.available, False) for key, level in seen.items() if level.available is not None]
-        record_acknowledged(tx, delivery.stored.connection_id, now, at=delivery.hub.clock())
         record_failed(tx, delivery.stored.connection_id, [(key, "stale") for key in keys])
-        plan_skus(tx, delivery.scope, sku_ids, in_flight=sold_meanwhile)
+        plan_skus(tx, delivery.scope, sku_ids)
         again.extend(outbox.open_rows_of(tx, delivery.stored.connection_id, keys))
 
     delivery.write(keep)

@@ -7,103 +7,23 @@ Not here: reading before, sending and computing again (`push_batch`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from oms_hub.channel.contract import (
-    Channel,
-    ChannelSession,
-    ListingRef,
-    ObservedLevel,
-    PushOutcome,
-    PushResult,
-)
+from oms_hub.channel.contract import PushResult
 from oms_hub.errors import HubError, RetryLater
 from oms_hub.store import outbox
-from oms_hub.store.connections import StoredConnection
 from oms_hub.store.engine import Transaction
 from oms_hub.store.exceptions import OpenException, open_exceptions, resolve_exceptions
+from oms_hub.store.level_ledger import doubt_levels, lock_levels, trust_levels
 from oms_hub.store.levels import SeenLevel, record_acknowledged, record_failed, record_observed
 from oms_hub.store.outbox import OutboxRow, Postponed
-from oms_hub.sync.hub import Hub
-from oms_hub.sync.listing_levels import read_levels, seen_levels
-from oms_hub.sync.plan_push import PlanScope
-from oms_hub.sync.steps import StepRun
+from oms_hub.sync.push_delivery import Delivery, SentRow, level_of, read
 
 MOST_ATTEMPTS = 8
 _FIRST_WAIT_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 3_600.0
-
-Result: TypeAlias = Literal["applied", "in_step", "stale", "unknown", "retry", "rejected", "raise_waits", "would_push"]
-"""`applied`: written. `in_step`: the channel showed it already. `stale`, `unknown`, `retry`, `raise_waits`: still open.
-`rejected`: in the dead letters. `would_push`: not sent, because pushing is off or this is a dry run."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveredRow:
-    """What became of one level. `from_level` is what the channel showed, None where that is not known."""
-
-    listing_key: str
-    sku: str
-    from_level: int | None
-    to_level: int
-    result: Result
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class Delivery:
-    """A delivery to one connection while it runs."""
-
-    hub: Hub
-    stored: StoredConnection
-    channel: Channel
-    session: ChannelSession
-    run: StepRun
-    scope: PlanScope
-    place: str | None
-    rows: list[DeliveredRow] = field(default_factory=list)
-
-    def tell(self, row: OutboxRow, seen: ObservedLevel | None, result: Result, reason: str = "") -> None:
-        """Note what became of a row."""
-        before = row.from_level if seen is None else seen.available
-        self.rows.append(DeliveredRow(row.listing_key, row.sku, before, row.to_level, result, reason))
-
-    def write(self, change: Callable[[Transaction], None]) -> None:
-        """Run one writing transaction under the lease."""
-        with self.hub.store.begin() as tx:
-            self.run.lease.assert_held(tx)
-            change(tx)
-
-
-@dataclass(frozen=True, slots=True)
-class SentRow:
-    """A row that was sent: what the channel showed just before, and its word on the row."""
-
-    row: OutboxRow
-    seen: ObservedLevel | None
-    outcome: PushOutcome
-
-
-def read(delivery: Delivery, rows: Sequence[OutboxRow]) -> Mapping[str, ObservedLevel]:
-    """Return the levels that the channel shows now for these rows, recorded; nothing where it cannot be read."""
-    observed_at = delivery.hub.clock()
-    levels = read_levels(delivery.channel, delivery.session, [reference_of(delivery, row) for row in rows])
-    if delivery.channel.stock_source is not None:
-        keys = [row.listing_key for row in rows]
-        delivery.write(
-            lambda tx: record_observed(
-                tx, delivery.stored.connection_id, seen_levels(keys, levels), observed_at=observed_at
-            )
-        )
-    return levels
-
-
-def reference_of(delivery: Delivery, row: OutboxRow) -> ListingRef:
-    """Return how the connector is told which listing is meant."""
-    return ListingRef(row.listing_key, delivery.place, row.attributes)
+_MAY_BE_THERE = (PushResult.APPLIED, PushResult.UNKNOWN)
 
 
 def take_back(delivery: Delivery, sent: Sequence[OutboxRow], error: HubError) -> None:
@@ -113,6 +33,8 @@ def take_back(delivery: Delivery, sent: Sequence[OutboxRow], error: HubError) ->
     postponed = [Postponed(row.outbox_id, error.message, again_at, counts_as_attempt=False) for row in sent]
 
     def keep(tx: Transaction) -> None:
+        _lock(tx, delivery, sent)
+        trust_levels(tx, delivery.stored.connection_id, [row.listing_key for row in sent])
         record_failed(tx, delivery.stored.connection_id, [(row.listing_key, error.message) for row in sent])
         outbox.postpone_rows(tx, postponed)
 
@@ -129,42 +51,96 @@ def record_outcomes(delivery: Delivery, results: Sequence[SentRow]) -> list[Sent
     dead = [(each.row, each.outcome.reason or "refused without a reason") for each in by[PushResult.REJECTED]]
     dead += [(each.row, f"given up after {MOST_ATTEMPTS} attempts: {each.outcome.reason}") for each in exhausted]
     applied = by[PushResult.APPLIED]
+    fresh = [each for each in applied if not delivery.is_sent_again(each.row)]
+    told = [SeenLevel(each.row.listing_key, each.outcome.observed) for each in fresh if _tells_more(each)]
+    now = delivery.hub.clock()
 
     def keep(tx: Transaction) -> None:
-        after = [
-            SeenLevel(
-                each.row.listing_key, each.row.to_level if each.outcome.observed is None else each.outcome.observed
-            )
-            for each in applied
-        ]
-        record_observed(tx, delivery.stored.connection_id, after, observed_at=delivery.hub.clock())
-        close(tx, delivery, [(each.row, True) for each in applied], dead)
+        _lock(tx, delivery, [each.row for each in results])
+        refused = [each.row.listing_key for each in results if each.outcome.result not in _MAY_BE_THERE]
+        trust_levels(tx, delivery.stored.connection_id, refused)
+        close(tx, delivery, [(each.row, each.sent_at) for each in fresh], dead)
         _postpone(tx, delivery, [*retried, *by[PushResult.STALE]])
+        if delivery.writes_over:
+            there = [each.row.outbox_id for each in results if each.outcome.result in _MAY_BE_THERE]
+            outbox.mark_answered(tx, there, at=now)
 
     delivery.write(keep)
+    if told:
+        delivery.write(lambda tx: record_observed(tx, delivery.stored.connection_id, told, observed_at=now))
+    _record_sent_again(delivery, [each for each in applied if delivery.is_sent_again(each.row)])
     for each in applied:
         delivery.tell(each.row, each.seen, "applied")
     for each in retried:
         delivery.tell(each.row, each.seen, "retry", each.outcome.reason)
     for row, reason in dead:
         delivery.tell(row, None, "rejected", reason)
-    _read_back(delivery, by[PushResult.UNKNOWN])
+    if delivery.sends_same_again:
+        _leave_sent(delivery, by[PushResult.UNKNOWN])
+    else:
+        _read_back(delivery, by[PushResult.UNKNOWN])
     return by[PushResult.STALE]
+
+
+def _tells_more(each: SentRow) -> bool:
+    """Return whether the channel told another level than the one written: somebody bought in between."""
+    return each.outcome.observed is not None and each.outcome.observed != each.row.to_level
+
+
+def _record_sent_again(delivery: Delivery, again: Sequence[SentRow]) -> None:
+    """Record changes that were sent once more under their keys and are done now, the first time or this time.
+
+    The level may be the one just read, or that with the change; whichever explains what the channel tells with fewer
+    sales is taken.
+    """
+    if not again:
+        return
+    connection_id = delivery.stored.connection_id
+    keys = [each.row.listing_key for each in again]
+    changed = {
+        each.row.listing_key: each.seen.available + each.row.to_level - (each.row.sent_from or 0)
+        for each in again
+        if each.seen is not None and each.seen.available is not None
+    }
+
+    def keep(tx: Transaction) -> None:
+        _lock(tx, delivery, [each.row for each in again])
+        trust_levels(tx, connection_id, keys)
+        doubt_levels(tx, connection_id, changed, at=delivery.hub.clock())
+        close(tx, delivery, [(each.row, None) for each in again], [])
+
+    delivery.write(keep)
+    told = [
+        SeenLevel(each.row.listing_key, each.outcome.observed) for each in again if each.outcome.observed is not None
+    ]
+    delivery.write(lambda tx: record_observed(tx, connection_id, told, observed_at=delivery.hub.clock()))
+    untold = [each.row for each in again if each.outcome.observed is None]
+    if untold:
+        read(delivery, untold)
+    delivery.write(lambda tx: trust_levels(tx, connection_id, keys))
+
+
+def _lock(tx: Transaction, delivery: Delivery, rows: Sequence[OutboxRow]) -> None:
+    lock_levels(tx, delivery.stored.connection_id, [row.listing_key for row in rows])
 
 
 def close(
     tx: Transaction,
     delivery: Delivery,
-    delivered: Sequence[tuple[OutboxRow, bool]],
+    delivered: Sequence[tuple[OutboxRow, datetime | None]],
     dead: Sequence[tuple[OutboxRow, str]],
 ) -> None:
-    """Close rows inside a transaction: (row, whether it was sent) that the channel has, (row, reason) given up."""
+    """Close rows inside a transaction: (row, when it was sent, if it was) that the channel has, (row, reason) given up.
+
+    What was found in step, or read back, has entered the ledger by that reading.
+    """
     stored = delivery.stored
     record_acknowledged(
         tx,
         stored.connection_id,
-        [(row.listing_key, row.to_level, was_sent) for row, was_sent in delivered],
+        [(row.listing_key, row.to_level, sent_at is not None) for row, sent_at in delivered],
         at=delivery.hub.clock(),
+        sent_at=min((sent_at for _, sent_at in delivered if sent_at is not None), default=None),
     )
     record_failed(tx, stored.connection_id, [(row.listing_key, reason) for row, reason in dead])
     outbox.close_rows(
@@ -228,7 +204,7 @@ def _read_back(delivery: Delivery, unknown: Sequence[SentRow]) -> None:
     """Settle rows whose answer was lost by looking; what is not there is open again, or given up after many tries."""
     if not unknown:
         return
-    seen = read(delivery, [each.row for each in unknown])
+    seen = read(delivery, [each.row for each in unknown]).levels
     there = [each for each in unknown if level_of(seen, each.row) == each.row.to_level]
     missing = [each for each in unknown if level_of(seen, each.row) != each.row.to_level]
     exhausted = [each for each in missing if each.row.attempts + 1 >= MOST_ATTEMPTS]
@@ -236,7 +212,8 @@ def _read_back(delivery: Delivery, unknown: Sequence[SentRow]) -> None:
     dead = [(each.row, f"no answer in {MOST_ATTEMPTS} attempts: {each.outcome.reason}") for each in exhausted]
 
     def keep(tx: Transaction) -> None:
-        close(tx, delivery, [(each.row, True) for each in there], dead)
+        _lock(tx, delivery, [each.row for each in unknown])
+        close(tx, delivery, [(each.row, each.sent_at) for each in there], dead)
         _postpone(tx, delivery, still_open)
 
     delivery.write(keep)
@@ -248,7 +225,22 @@ def _read_back(delivery: Delivery, unknown: Sequence[SentRow]) -> None:
         delivery.tell(row, seen.get(row.listing_key), "rejected", reason)
 
 
-def level_of(seen: Mapping[str, ObservedLevel], row: OutboxRow) -> int | None:
-    """Return the level that was read for a row, None where there was none."""
-    level = seen.get(row.listing_key)
-    return None if level is None else level.available
+def _leave_sent(delivery: Delivery, unknown: Sequence[SentRow]) -> None:
+    """Leave changes without an answer open, to be sent again under their own keys; after many tries they are dead."""
+    exhausted = [each for each in unknown if each.row.attempts + 1 >= MOST_ATTEMPTS]
+    waiting = [each for each in unknown if each.row.attempts + 1 < MOST_ATTEMPTS]
+    dead = [(each.row, f"no answer in {MOST_ATTEMPTS} attempts: {each.outcome.reason}") for each in exhausted]
+
+    def keep(tx: Transaction) -> None:
+        _lock(tx, delivery, [each.row for each in unknown])
+        close(tx, delivery, [], dead)
+        record_failed(
+            tx, delivery.stored.connection_id, [(each.row.listing_key, each.outcome.reason) for each in waiting]
+        )
+
+    if unknown:
+        delivery.write(keep)
+    for each in waiting:
+        delivery.tell(each.row, each.seen, "unknown", each.outcome.reason)
+    for row, reason in dead:
+        delivery.tell(row, None, "rejected", reason)

@@ -146,7 +146,7 @@ class RecordReader:
     @property
     def needs_all_records(self) -> bool:
         """Return whether an order is made of all its records, not of one."""
-        return self._channel.capabilities.record_mode is RecordMode.APPEND
+        return self._channel.capabilities.record_mode is not RecordMode.SNAPSHOT
 
 
 def payload_at(records: Sequence[RawRecord] | BadPayload, position: int) -> Payload | BadPayload:

@@ -9,6 +9,7 @@ from oms_hub.sync.hub import Hub
 from oms_hub.sync.normalise_orders import NormaliseReport, normalise_orders
 from oms_hub.sync.pull_orders import PullReport, pull_orders
 from oms_hub.sync.reconcile_orders import reconcile_recent, reconciling_is_due
+from oms_hub.sync.settle_drift import settle_drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ def sync_connection(hub: Hub, name: str) -> ConnectionSync:
     except HubError as error:
         _normalise_what_landed(hub, name, error)
         raise
-    return ConnectionSync(name, pulled, normalise_orders(hub, name))
+    synced = ConnectionSync(name, pulled, normalise_orders(hub, name))
+    settle_drift(hub, name)
+    return synced
 
 
 def _normalise_what_landed(hub: Hub, name: str, stopped_by: HubError) -> None:

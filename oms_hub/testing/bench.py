@@ -88,6 +88,12 @@ class Bench:
         self.shop.close()
         self._store.close()
 
+    def calm(self) -> None:
+        """End all trouble: the proxy forwards everything again, and the client waits as long as ever."""
+        if self.proxy is not None:
+            self.proxy.clear()
+        self.patience_seconds = _PATIENT_SECONDS
+
     # ------------------------------------------------------------------------------------------------ the steps
 
     def sync(self, *, is_full: bool = False) -> tuple[PullReport, NormaliseReport]:
@@ -148,8 +154,9 @@ class Bench:
         return self.hub.connection(NAME).state
 
     def a_sku(self) -> str:
-        """Return a SKU that can be ordered: one that was ordered before."""
-        return next(sku for facts in self.facts().values() for sku in facts.skus if sku)
+        """Return a SKU that can be ordered: one that was ordered before, or where orders tell none, one on offer."""
+        ordered = (sku for facts in self.facts().values() for sku in facts.skus if sku)
+        return next(ordered, None) or next(row.sku for row in self.listings() if row.sku and row.is_writable)
 
     def any_ids(self, count: int) -> Sequence[str]:
         """Return ids of orders spread over the whole shop, the first and the last among them."""

@@ -34,6 +34,7 @@ class FaultHandler(BaseHTTPRequestHandler):
     """Forwards one connection's requests; `upstream` (host:port) and `state` are set by a subclass per proxy."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms for the client's delayed acknowledgement of the head
     upstream: str
     state: ProxyState
 

@@ -38,7 +38,7 @@ class FaultProxy:
         handler = type("Handler", (FaultHandler,), {"upstream": parts.netloc, "state": self._state})
         self._server = FaultServer(("127.0.0.1", 0), handler)
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}{parts.path}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:

@@ -85,6 +85,6 @@ class Harness:
     is_order_request: Callable[[SeenRequest], bool] = any_request
     is_stock_write: Callable[[SeenRequest], bool] = any_request
     bogus_listing: ListingRef | None = None
-    stall_seconds: float = 1.0
+    stall_seconds: float = 0.3
     finds_edits: bool = True
     finds_deletes: bool = True

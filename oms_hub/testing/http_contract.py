@@ -80,7 +80,7 @@ class HttpContract(OrderContract):
         proxy = self._proxy(bench)
         proxy.inject(fault, matches=self.harness.is_order_request, nth=2)
         self._sync_that_may_fail(bench)
-        proxy.clear()
+        bench.calm()
         self._reconnect(bench)
         bench.sync()
         assert_tied(bench)
@@ -93,7 +93,7 @@ class HttpContract(OrderContract):
         self._patience_for(bench, fault)
         proxy.inject(fault, matches=self.harness.is_order_request)
         self._sync_that_may_fail(bench)
-        proxy.clear()
+        bench.calm()
         self._reconnect(bench)
         bench.sync()
         assert_tied(bench)
@@ -106,7 +106,7 @@ class HttpContract(OrderContract):
         with pytest.raises(RetryLater):
             bench.sync()
         assert bench.state() == "active"
-        proxy.clear()
+        bench.calm()
         bench.sync()
         assert_tied(bench)
 
@@ -123,7 +123,7 @@ class HttpContract(OrderContract):
             self._sync_that_may_fail(bench)
         assert requests == [], "a connection that needs its owner must stop asking"
         assert len(bench.open_exceptions("needs_reconnect")) == 1
-        proxy.clear()
+        bench.calm()
         self._reconnect(bench)
         self._news(bench)
         bench.sync()
@@ -150,7 +150,7 @@ class HttpContract(OrderContract):
 
         self._proxy(bench).before(disturb, matches=self.harness.is_order_request, nth=2, times=6)
         bench.sync()
-        self._proxy(bench).clear()
+        bench.calm()
         bench.sync()
         assert_tied(bench)
 

@@ -127,7 +127,7 @@ class StockContract:
         proxy.inject(Fault(kind), matches=self.harness.is_stock_write, times=FOREVER)
         bench.patience_seconds = self.harness.stall_seconds
         outcome = bench.write([write])[listing.listing_key]
-        proxy.clear()
+        bench.calm()
         assert outcome.result is PushResult.UNKNOWN
         observed = bench.levels([listing])[listing.listing_key]
         assert (observed.available, bench.shop.level(listing.sku or "")) == (41, 41)
@@ -149,7 +149,7 @@ class StockContract:
         before = bench.shop.level(listing.sku or "")
         proxy.inject(fault, matches=self.harness.is_stock_write, times=FOREVER)
         results = self._results_or_nothing(bench, write)
-        proxy.clear()
+        bench.calm()
         assert results <= {PushResult.UNKNOWN, PushResult.RETRY}
         assert bench.shop.level(listing.sku or "") == before
 

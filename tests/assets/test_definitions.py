@@ -11,11 +11,14 @@ import dagster as dg
 import pytest
 
 from assets.definitions import build_defs
+from oms_hub.store.report_ties import TIES
 from oms_hub.testing.fake_channel import fake_channel
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT_NAMES = {
-    "channel_levels", "exceptions", "reconciliation_daily", "sales_by_sku_daily", "sales_daily", "stock_levels",
+    "abc", "channel_levels", "channel_profit_daily", "customers_rfm", "demand_hourly", "exceptions", "fulfilment_daily",
+    "inventory_daily", "payments_daily", "reconciliation_daily", "reorder", "restatements", "returns_daily",
+    "sales_base_daily", "sales_by_sku_daily", "sales_daily", "sku_costs", "stock_ageing", "stock_cover", "stock_levels",
     "sync_health",
 }  # fmt: skip
 
@@ -42,7 +45,9 @@ def test_assets_are_named_by_layer_and_channel(specs):
         "raw_till__reconciled_orders",
         "raw_till__listings",
         "core__orders",
+        "core__allocations",
         "core__push_plan",
+        "core__alerts",
     }
 
 
@@ -58,7 +63,9 @@ def test_assets_are_grouped_by_layer_and_channel(specs):
         "raw_till__reconciled_orders": "raw_till",
         "raw_till__listings": "raw_till",
         "core__orders": "core",
+        "core__allocations": "core",
         "core__push_plan": "core",
+        "core__alerts": "core",
     }
     assert {spec.group_name for name, spec in specs.items() if name.startswith("out__")} == {"reports"}
 
@@ -83,16 +90,18 @@ def test_the_columns_are_those_of_the_tables(specs):
 def test_connections_are_the_only_partitions(specs):
     partitioned = {name for name, spec in specs.items() if spec.partitions_def is not None}
     assert {specs[name].partitions_def.name for name in partitioned} == {"connections"}
-    assert partitioned == {name for name in specs if "__" in name} - {"core__push_plan"} - {
-        name for name in specs if name.startswith("out__")
-    }
+    assert partitioned == {name for name in specs if "__" in name} - {
+        "core__allocations",
+        "core__push_plan",
+        "core__alerts",
+    } - {name for name in specs if name.startswith("out__")}
 
 
 def test_there_is_a_job_for_each_piece_of_work(defs):
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     assert jobs == {
         "sync_fake", "listings_fake", "deliver_fake", "reconcile_fake", "sync_till", "listings_till", "reconcile_till", "normalise_orders", "plan_push",
-        "refresh_report_tables", "sync_shard", "purge_old_runs",
+        "refresh_report_tables", "sync_shard", "purge_old_runs", "tell_alerts",
     }  # fmt: skip
     assert all(defs.resolve_job_def(name).description for name in jobs)
 
@@ -112,7 +121,8 @@ def test_schedules_and_sensors_are_off_until_somebody_turns_them_on(defs):
     }
     sensors = {sensor.name: sensor for sensor in defs.sensors}
     assert set(sensors) == {
-        "new_connections", "normalise_waiting", "plan_when_stock_changed", "deliver_due_fake", "tell_of_failures",
+        "new_connections", "normalise_waiting", "plan_when_stock_changed", "deliver_due_fake", "tell_of_alerts",
+        "tell_of_failures",
     }  # fmt: skip
     for schedule in schedules.values():
         assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
@@ -128,9 +138,9 @@ def test_checks_that_keep_wrong_data_back_are_blocking(defs):
     others = {key.name for key in graph.asset_check_keys} - blocking
     assert blocking == {
         "raw_has_order_or_exception", "totals_tie", "ledger_is_balance", "no_lost_movement", "no_unreadable_payload",
-        "reports_tie",
+        *TIES,
     }  # fmt: skip
-    assert others == {"connections_are_fresh"}
+    assert others == {"connections_are_fresh", "keeps_its_contract"}
 
 
 def test_runs_have_one_process(defs):

@@ -58,7 +58,7 @@ def hook_url() -> Iterator[str]:
     Hook.received.clear()
     Hook.status = 200
     server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/secret-path"
     server.shutdown()
     server.server_close()
@@ -68,7 +68,7 @@ def hook_url() -> Iterator[str]:
 def mail_port() -> Iterator[int]:
     Mail.received.clear()
     server = socketserver.TCPServer(("127.0.0.1", 0), Mail)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
     server.server_close()

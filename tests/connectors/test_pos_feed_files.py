@@ -163,16 +163,29 @@ def test_a_quoted_cell_that_is_still_open_at_the_end_waits_too(tmp_path):
     assert till.order("1").lines[0].title == "red\nand blue"
 
 
-def test_an_empty_file_and_one_with_only_half_a_header_are_no_news_yet(tmp_path):
-    file = write(tmp_path / "till.csv", "")
+def test_a_header_alone_and_half_of_one_are_no_sales_yet(tmp_path):
+    file = write(tmp_path / "till.csv", "order_id,sold_")
     till = Till(file)
-    assert till.pull() == []
-    write(file, "order_id,sold_")
     assert till.pull() == []
     write(file, HEADER)
     assert till.pull() == []
     write(file, HEADER + row("1"))
     assert till.pull() == [("1", 2)]
+
+
+def test_a_file_of_no_bytes_is_refused_and_loses_nothing_of_what_was_taken(tmp_path, file):
+    till = Till(tmp_path)
+    till.pull()
+    whole = file.read_text()
+    write(file, "")
+    write(tmp_path / "zz.csv", HEADER + row("9"))
+    with pytest.raises(BadPayload, match=r"^till.csv is empty \(0 bytes\)$") as refusal:
+        till.pull()
+    assert refusal.value.remedy.startswith("Deliver it again with at least its header, or remove it")
+    assert till.totals() == {"1": Decimal(20), "2": Decimal(10), "9": Decimal(10)}
+    write(file, whole + row("3"))
+    assert till.pull() == [("3", 5)]
+    assert till.totals() == {"1": Decimal(20), "2": Decimal(10), "3": Decimal(10), "9": Decimal(10)}
 
 
 # ------------------------------------------------------------------------------------------ copies and names

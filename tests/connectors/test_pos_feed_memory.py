@@ -102,6 +102,7 @@ def peak_of(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_two_hundred_megabytes_need_as_little_memory_as_two(peak_of):
     _, _, small = peak_of(2 * MEGABYTE)
     rows, largest, huge = peak_of(200 * MEGABYTE)

@@ -198,7 +198,7 @@ def test_a_shop_that_does_not_tell_its_time_passes(shop: WooSandbox) -> None:
             self.wfile.write(body)
 
     server = NoDate(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     results = steps(shop, base_url=f"http://127.0.0.1:{server.server_address[1]}")
     server.shutdown()
     server.server_close()
@@ -218,7 +218,7 @@ def test_a_redirecting_host_is_told_with_the_final_address(shop: WooSandbox) -> 
             self.end_headers()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     results = steps(shop, base_url=f"http://127.0.0.1:{server.server_address[1]}")
     server.shutdown()
     server.server_close()

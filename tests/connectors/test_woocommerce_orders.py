@@ -516,11 +516,11 @@ def test_a_broken_order_costs_only_itself(start: StartsShop) -> None:
 
 
 def test_more_requests_at_once_make_a_slow_shop_faster(start: StartsShop) -> None:
-    shop = start(orders=900)
-    shop.server.traffic.delay_seconds = 0.1
+    shop = start(orders=120)
+    shop.server.traffic.delay_seconds = 0.25
     seconds = {}
     for workers in ("1", "6"):
-        store = Store(session_of(shop, page_size="20", concurrency=workers))
+        store = Store(session_of(shop, page_size="10", concurrency=workers))
         began = time.monotonic()
         assert CHANNEL.order_source is not None
         for page in CHANNEL.order_source(store.session, PullRequest({})):

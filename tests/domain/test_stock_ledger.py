@@ -107,6 +107,22 @@ def test_units_that_were_cancelled_and_refunded_before_the_shipment_never_left()
     assert stock_events(sold)[0] == StockEvent("1", "return", "", 1, at(3))
 
 
+def test_goods_handed_back_on_an_ordinary_receipt_are_restocked_as_told() -> None:
+    receipt = order(
+        line("1", 2),
+        line("back", 0),
+        kind=OrderKind.POS,
+        state=OrderState.CLOSED,
+        shipments=(shipped(1, ("1", 2)),),
+        refunds=(refunded(1, 3, line_id="back", place="b"), refunded(2, 5, line_id="1")),
+    )
+    assert stock_events(receipt) == (
+        StockEvent("1", "return", "", 2, at(2)),
+        StockEvent("1", "sale", "", 2, at(1)),
+        StockEvent("back", "return", "b", 3, at(1)),
+    )
+
+
 def test_a_credit_note_restocks_as_told_and_holds_nothing() -> None:
     note = order(kind=OrderKind.CREDIT_NOTE, refunds=(refunded(1, 2),))
     assert stock_events(note) == (StockEvent("1", "return", "", 2, at(1)),)

@@ -6,6 +6,7 @@ Reads one database URL per line; answers `started PID` and, when the child is go
 from __future__ import annotations
 
 import base64
+import importlib
 import os
 import sys
 import traceback
@@ -48,7 +49,25 @@ def sync_all(database_url: str) -> None:
     hub.store.close()
 
 
+def warm_up() -> None:
+    """Import what a sync imports on its way, so that no child has to."""
+    for channel in load_channels().values():
+        importlib.import_module(f"connectors.{channel.name}")
+    for late in (
+        "anyio._backends",
+        "certifi",
+        "encodings.idna",
+        "encodings.utf_8_sig",
+        "fsspec.implementations.local",
+        "h11",
+        "httpcore",
+        "shopify",
+    ):
+        importlib.import_module(late)
+
+
 def main() -> None:
+    warm_up()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

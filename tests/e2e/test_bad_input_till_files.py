@@ -65,8 +65,13 @@ def _mend(program: Any, file: Path) -> None:
             b"\x1f\x8b" + bytes(range(200)),
             "till.csv is a damaged or unfinished gzip file (BadGzipFile). Deliver it again, whole",
         ),
+        (
+            b"",
+            "till.csv is empty (0 bytes). Deliver it again with at least its header, or remove it; "
+            "what was taken of it before stands",
+        ),
     ],
-    ids=["missing column", "column named twice", "binary", "damaged gzip"],
+    ids=["missing column", "column named twice", "binary", "damaged gzip", "no bytes"],
 )
 def test_a_file_that_cannot_be_taken_is_named_and_taken_once_mended(
     content: bytes, complaint: str, acme: Any, tmp_path: Path
@@ -105,6 +110,9 @@ def test_a_row_that_cannot_be_read_waits_alone_and_is_taken_once_mended(
     assert complaint in result.complaint
     assert result.complaint.endswith("See: oms-hub exceptions list")
     assert _orders(acme) == TAKEN
+    status = acme("status")
+    assert status.exit_code == 1
+    assert status.complaint.startswith("till: bad_payload: till.csv")
     (waiting,) = acme("exceptions", "list", "--kind", "bad_payload", "--json").json
     assert (waiting["reference"], waiting["occurrences"]) == ("3", 1)
     assert complaint in waiting["message"]
@@ -131,14 +139,22 @@ def test_a_last_line_that_is_finished_in_time_is_no_trouble(acme: Any, tmp_path:
     assert acme("exceptions", "list", "--kind", "source_changed", "--json").json == []
 
 
-def test_an_empty_file_is_no_news_yet(acme: Any, tmp_path: Path) -> None:
-    file = _till(acme, tmp_path, b"")
+def test_a_header_alone_is_no_sales_yet(acme: Any, tmp_path: Path) -> None:
+    file = _till(acme, tmp_path, HEADER.encode())
     result = acme("sync", "till")
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     assert _orders(acme) == []
     tested = acme("connections", "test", "till", "--json").json
     assert tested[-1] == {"step": "rows", "ok": True, "detail": "till.csv has no rows yet", "remedy": ""}
     _mend(acme, file)
+
+
+def test_the_connection_test_names_an_empty_file(acme: Any, tmp_path: Path) -> None:
+    _till(acme, tmp_path, b"")
+    tested = acme("connections", "test", "till", "--json").json
+    assert (tested[-1]["step"], tested[-1]["ok"], tested[-1]["detail"]) == (
+        "rows", False, "till.csv is empty (0 bytes)",
+    )  # fmt: skip
 
 
 def test_a_file_in_another_encoding_is_taken_up_to_there(acme: Any, tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ from oms_hub.store import schema
 from oms_hub.store.engine import Store, open_store_at
 
 ORDER_TABLES = (
+    schema.order_channel_fees,
+    schema.payments,
+    schema.shipment_lines,
+    schema.shipments,
     schema.refund_lines,
     schema.refunds,
     schema.order_charges,
@@ -68,9 +72,10 @@ def charge(kind: ChargeKind, amount: str, tax: str = "0") -> Charge:
 
 
 def refund(refund_id: str, when: str, *lines: RefundLine, **amounts: str) -> Refund:
+    reason = amounts.pop("reason", "")
     parts = {name: Decimal(value) for name, value in amounts.items()}
     paid = parts.pop("paid_amount", None)
-    made = Refund(refund_id, at(when), Decimal(0), lines, **parts)
+    made = Refund(refund_id, at(when), Decimal(0), lines, reason=reason, **parts)
     return replace(made, paid_amount=value_of(made) if paid is None else paid)
 
 
@@ -127,6 +132,17 @@ class Book:
     vanished: set[tuple[str, str]] = field(default_factory=set)
     skus: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def place(self) -> int:
+        """Give the number of the default place."""
+        found = self.run("SELECT location_id FROM hub.locations WHERE is_default AND merchant_id = :m")
+        return int(found.scalar_one())
+
+    def run(self, statement: str, **given: Any) -> Any:
+        """Run a statement that may name the merchant as :m."""
+        with self.store.begin() as tx:
+            return tx.execute(text(statement), {"m": self.merchant_id, **given} if ":m" in statement else given)
+
     # ---------------------------------------------------------------------------------------------- writing
 
     def put(self, connection: str, new: Order) -> None:
@@ -161,6 +177,32 @@ class Book:
             )
             for (connection, _), found in self.orders.items():
                 self._touch(tx, connection, self.days(found))
+
+    def move(self, sku: str, kind: str, quantity: int, when: str, place: int | None = None) -> None:
+        """Write a movement as the ledger does, with its balance; the first one opens the level."""
+        where = {"s": self.skus[sku], "p": place or self.place}
+        self.run(
+            "INSERT INTO hub.balances (sku_id, location_id, merchant_id, counted_at) VALUES (:s, :p, :m, :at) "
+            "ON CONFLICT (sku_id, location_id) DO NOTHING", at=at(when), **where,
+        )  # fmt: skip
+        self.run(
+            "INSERT INTO hub.movements (merchant_id, sku_id, location_id, kind, quantity, balance_before, "
+            "balance_after, occurred_at, source, natural_key, cause) SELECT :m, :s, :p, :k, :q, on_hand, on_hand + :q, "
+            ":at, 'test', 'test ' || (SELECT count(*) FROM hub.movements), 'test' FROM hub.balances "
+            "WHERE sku_id = :s AND location_id = :p", k=kind, q=quantity, at=at(when), **where,
+        )  # fmt: skip
+        self.run("UPDATE hub.balances SET on_hand = on_hand + :q WHERE sku_id = :s AND location_id = :p",
+                 q=quantity, **where)  # fmt: skip
+
+    def receive(self, sku: str, quantity: int, cost: str | None, when: str, *, moves: bool = True) -> None:
+        """Write a receipt and its movement, as an import does for a place that was counted before."""
+        self.run(
+            "INSERT INTO hub.receipts (merchant_id, reference, sku_id, location_id, quantity, unit_cost, received_at, "
+            "source) SELECT :m, 'R' || count(*), :s, :p, :q, :c, :at, 'test' FROM hub.receipts",
+            s=self.skus[sku], p=self.place, q=quantity, c=cost and Decimal(cost), at=at(when),
+        )  # fmt: skip
+        if moves:
+            self.move(sku, "receipt", quantity, when)
 
     def quarantine(self, connection: str, record_id: str, when: str, state: str = "open") -> None:
         with self.store.begin() as tx:
@@ -197,7 +239,11 @@ class Book:
     def days(self, found: Order | None) -> set[date]:
         if found is None:
             return set()
-        return {self.day(found.placed_at), *(self.day(part.refunded_at) for part in found.refunds)}
+        return {
+            self.day(found.placed_at),
+            *(self.day(part.refunded_at) for part in found.refunds),
+            *(self.day(part.processed_at) for part in found.payments),
+        }
 
     def counted(self) -> Iterator[tuple[str, Order]]:
         for (connection, order_id), found in self.orders.items():
@@ -285,27 +331,46 @@ def _write(tx: Any, connection_id: int, merchant_id: int, found: Order, skus: di
         "fulfilment_state": found.fulfilment_state.value, "channel_state": "", "channel_payment_state": "",
         "channel_fulfilment_state": "", "is_sale": found.is_sale, "is_test": found.is_test,
         "is_draft": found.is_draft, "taxes_included": False, "currency": found.currency, "total": found.total,
-        "adjustment_amount": gap,
+        "adjustment_amount": gap, "ship_by_at": found.ship_by_at, "deliver_by_at": found.deliver_by_at,
+        "channel_customer_id": found.customer and found.customer.channel_customer_id,
     }])  # fmt: skip
     _rows(tx, schema.order_lines, [{
         **key, "line_id": part.line_id, "position": position, "listing_key": part.listing_key, "channel_sku": part.sku, "title": part.title,
         "sku_id": skus.get(part.sku or ""), "quantity": part.quantity, "unit_price": part.unit_price,
         "gross_amount": part.gross_amount, "discount_amount": part.discount_amount,
         "order_discount_amount": part.order_discount_amount, "tax_amount": part.tax_amount,
-        "cancelled_quantity": 0, "needs_stock": True,
+        "cancelled_quantity": part.cancelled_quantity, "needs_stock": part.needs_stock,
     } for position, part in enumerate(found.lines)])  # fmt: skip
     _rows(tx, schema.order_charges, [{
         **key, "charge_id": part.charge_id, "kind": part.kind.value, "title": part.title, "amount": part.amount,
         "tax_amount": part.tax_amount,
     } for part in found.charges])  # fmt: skip
+    _rows(tx, schema.payments, [{
+        **key, "payment_id": part.payment_id, "kind": part.kind.value, "amount": part.amount,
+        "currency": part.currency, "processed_at": part.processed_at, "gateway": part.gateway,
+        "is_successful": part.is_successful,
+    } for part in found.payments])  # fmt: skip
+    _rows(tx, schema.order_channel_fees, [{
+        **key, "fee_id": part.fee_id, "kind": part.kind, "amount": part.amount, "currency": part.currency,
+        "charged_at": part.charged_at,
+    } for part in found.channel_fees])  # fmt: skip
+    _rows(tx, schema.shipments, [{
+        **key, "shipment_id": part.shipment_id, "status": part.status, "shipped_at": part.shipped_at,
+        "delivered_at": part.delivered_at,
+    } for part in found.shipments])  # fmt: skip
+    _rows(tx, schema.shipment_lines, [{
+        **key, "shipment_id": part.shipment_id, "position": position, "line_id": each.line_id,
+        "quantity": each.quantity,
+    } for part in found.shipments for position, each in enumerate(part.lines)])  # fmt: skip
     _rows(tx, schema.refunds, [{
         **key, "refund_id": part.refund_id, "refunded_at": part.refunded_at, "paid_amount": part.paid_amount,
         "shipping_amount": part.shipping_amount, "shipping_tax_amount": part.shipping_tax_amount,
-        "other_amount": part.other_amount, "reason": "",
+        "other_amount": part.other_amount, "reason": part.reason,
     } for part in found.refunds])  # fmt: skip
     _rows(tx, schema.refund_lines, [{
         **key, "refund_id": back.refund_id, "position": position, "line_id": part.line_id,
-        "quantity": part.quantity, "amount": part.amount, "tax_amount": part.tax_amount, "is_restocked": False,
+        "quantity": part.quantity, "amount": part.amount, "tax_amount": part.tax_amount,
+        "is_restocked": part.is_restocked,
     } for back in found.refunds for position, part in enumerate(back.lines)])  # fmt: skip
 
 

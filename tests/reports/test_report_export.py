@@ -46,7 +46,8 @@ def sales(**more):
         "merchant": "acme", "connection": "shop", "business_date": date(2026, 3, 10), "currency": "EUR",
         "channel": "shopify", "orders": 1, "units": 2, "gross_sales": D("10.00"), "discounts": D("1.00"),
         "returns": D("0.00"), "net_sales": D("9.00"), "shipping": D("2.00"), "tax": D("0.10"), "fees": D("0.00"),
-        "total_sales": D("11.10"), "refunds_paid": D("0.00"), "cancelled_orders": 0, **more,
+        "total_sales": D("11.10"), "refunds_paid": D("0.00"), "cancelled_orders": 0,
+        "restated_at": None, "restated_because": "", **more,
     }  # fmt: skip
     definition = DEFINITIONS["sales_daily"]
     return tuple(row[column.name] for column in definition.columns)
@@ -77,7 +78,7 @@ def test_json_is_an_array_of_rows_with_amounts_as_exact_text():
         "merchant": "acme", "connection": "shop", "business_date": "2026-03-10", "currency": "USD",
         "channel": "shopify", "orders": 1, "units": 2, "gross_sales": "10.00", "discounts": "1.00", "returns": "0.00",
         "net_sales": "9.00", "shipping": "2.00", "tax": "0.10", "fees": "0.00", "total_sales": "11.10",
-        "refunds_paid": "0.00", "cancelled_orders": 0,
+        "refunds_paid": "0.00", "cancelled_orders": 0, "restated_at": None, "restated_because": "",
     }  # fmt: skip
     assert text_of("sales_daily", sales_frame(), "json") == "[]\n"
 
@@ -249,8 +250,27 @@ def test_a_margin_without_cost_is_named():
         "merchant": "acme", "connection": "shop", "business_date": date(2026, 3, 10), "currency": "EUR", "sku": "A",
         "channel": "shopify", "units": 2, "returned_units": 0, "gross_sales": D(10), "discounts": D(0),
         "returns": D(0), "net_sales": D(10), "goods_units": 2, "cost": None, "margin": D(1),
+        "restocked_units": 0,
     }  # fmt: skip
     frame = frame_of(definition, [tuple(row.values())])
     assert check("sales_by_sku_daily", frame) == (
         "not so: margin = net_sales - cost, and both are known or none (row 0)",
     )
+
+
+def test_ratios_are_exact_in_every_format(tmp_path):
+    definition = DEFINITIONS["fulfilment_daily"]
+    figures = {column.name: 0 for column in definition.columns if column.kind.value == "bigint"}
+    ratios = {column.name: None for column in definition.columns if column.has_gaps}
+    row = {"merchant": "acme", "connection": "shop", "business_date": date(2026, 3, 10), "channel": "shopify",
+           **figures, **ratios, "fill_rate": D("0.666667")}  # fmt: skip
+    frame = frame_of(definition, [tuple(row[column.name] for column in definition.columns)])
+    assert check("fulfilment_daily", frame) == ()
+    assert json.loads(text_of("fulfilment_daily", frame, "json"))[0]["fill_rate"] == "0.666667"
+    write("fulfilment_daily", frame, "parquet", tmp_path / "f.parquet", stream=io.StringIO())
+    table = parquet.read_table(tmp_path / "f.parquet")
+    assert table.schema.field("fill_rate").type == arrow.decimal128(18, 6)
+    assert table.column("fill_rate").to_pylist() == [D("0.666667")]
+    assert table.column("on_time_rate").to_pylist() == [None]
+    wrong = frame.assign(fill_rate=[D("1.5")])
+    assert check("fulfilment_daily", wrong) == ("not so: fill_rate is 0 to 1 where it is known (row 0)",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -46,8 +47,22 @@ def test_the_registry_has_exactly_the_defined_reports_and_their_keys_are_those_p
     assert {name: report.definition.key for name, report in reports.REPORTS.items()} == {
         "sales_daily": ("merchant", "connection", "business_date", "currency"),
         "sales_by_sku_daily": ("merchant", "connection", "business_date", "currency", "sku"),
+        "sales_base_daily": ("merchant", "connection", "business_date", "currency"),
+        "returns_daily": ("merchant", "connection", "business_date", "currency", "reason"),
+        "payments_daily": ("merchant", "connection", "business_date", "currency", "gateway"),
+        "fulfilment_daily": ("merchant", "connection", "business_date"),
         "reconciliation_daily": ("merchant", "connection", "business_date", "currency"),
+        "channel_profit_daily": ("merchant", "connection", "business_date", "currency"),
+        "restatements": ("merchant", "connection", "business_date", "currency", "restated_at"),
+        "demand_hourly": ("merchant", "connection", "hour_at", "sku"),
         "stock_levels": ("merchant", "sku", "location"),
+        "inventory_daily": ("merchant", "sku", "location", "business_date"),
+        "sku_costs": ("merchant", "sku", "from_date"),
+        "stock_cover": ("merchant", "sku"),
+        "reorder": ("merchant", "sku"),
+        "stock_ageing": ("merchant", "sku", "location"),
+        "abc": ("merchant", "sku"),
+        "customers_rfm": ("merchant", "connection", "customer"),
         "channel_levels": ("connection", "listing"),
         "sync_health": ("connection",),
         "exceptions": ("exception_id",),
@@ -62,6 +77,19 @@ def test_an_empty_report_has_its_columns_and_types(store, name):
     assert [str(dtype) for dtype in frame.dtypes] == [column_dtype(column) for column in definition.columns]
     assert len(frame) == 0
     assert check(name, frame) == ()
+
+
+def test_a_merchant_without_data_has_empty_reports_with_their_columns(store, book, make):
+    other = make.book(store, "other", "Asia/Tokyo", ("other-shop",))
+    other.map_sku("A", "1.00")
+    other.put("other-shop", make.order("1", "2026-03-10T20:00", make.line("l", "A", 1, "7.00")))
+    other.move("A", "count", 3, "2026-03-01T20:00")
+    reports.refresh_touched(store)
+    for name, definition in DEFINITIONS.items():
+        frame = reports.frame(store, name, merchant="acme")
+        assert list(frame.columns) == [column.name for column in definition.columns]
+        assert len(frame) == (2 if name == "sync_health" else 0), name
+        assert reports.problems(store, name, since=date(2026, 1, 1)) == ()
 
 
 def test_missing_values_come_out_of_a_frame_as_none():

@@ -222,6 +222,13 @@ class World:
             each = Count(self.sku_id(code), location_id or self.main, quantity, when)
             return book_counts(tx, self.merchant_id, [each], source="test")
 
+    def share_everything(self) -> None:
+        """Hold nothing back for other listings, for tests that are about something else."""
+        self.run(
+            "INSERT INTO hub.policies (merchant_id, scope, scarce) VALUES (:m, 'merchant', 'shared')",
+            m=self.merchant_id,
+        )
+
     def listing(
         self, stored: StoredConnection, key: str, sku: str | None, *, level: int | None = None, pack_size: int = 1
     ) -> None:

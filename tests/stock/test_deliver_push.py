@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from oms_hub.channel.contract import Capabilities, PushOutcome, PushResult
+from oms_hub.channel.contract import Capabilities, PushOutcome, PushResult, StockWriteMode
 from oms_hub.errors import Misconfigured, NeedsReconnect, OutcomeUnknown, RetryLater
 from oms_hub.store.dead_letters import dismiss_dead, list_dead, retry_dead
 from oms_hub.sync.deliver_push import DeliverReport, deliver_push
@@ -519,3 +519,57 @@ def test_a_clock_that_is_set_back_holds_no_new_level_up(world, pushing):
     world.clock.advance(-86_400)
 
     assert figures(deliver(world)) == {"applied": 2, "in_step": 1}
+
+
+@pytest.fixture
+def changing(world, kit):
+    """Give a shop that takes changes under keys, shows 5 of A, and a plan to make that 9."""
+    able = Capabilities(stock_write=StockWriteMode.DELTA, stock_batch_size=5, has_idempotency_keys=True)
+    stored, shop = world.connect("shop", capabilities=able)
+    world.listing(stored, "a", "A", level=5)
+    world.count("A", 9, kit.at(-60))
+    plan_push(world.hub, "acme")
+    return stored, shop
+
+
+def test_a_change_without_an_answer_is_sent_again_under_its_own_key(world, changing, kit):
+    _, shop = changing
+    shop.answers = [kit.answer(PushResult.UNKNOWN, reason="timed out")]
+
+    assert figures(deliver(world)) == {"unknown": 1}
+    world.count("A", 20, kit.at(-30))
+    plan_push(world.hub, "acme")
+    assert world.outbox() == [("a", None, 9)]
+    shop.levels["a"] = 4
+    shop.answers = [lambda shop, write: PushOutcome("a", PushResult.APPLIED, observed=8)]
+    assert figures(deliver(world)) == {"applied": 1}
+
+    assert shop.written == [("a", 5, 9), ("a", 5, 9)]
+    assert len({write.idempotency_key for write in shop.writes}) == 1
+    level = world.level("a")
+    assert (level["acknowledged"], level["known_level"], level["in_flight"], level["doubted_levels"]) == (9, 8, 1, None)
+
+
+def test_a_change_that_was_done_the_first_time_is_not_counted_twice(world, changing, kit):
+    _, shop = changing
+    shop.answers = [kit.answer(PushResult.UNKNOWN, reason="timed out", is_applied=True)]
+    deliver(world)
+    shop.levels["a"] = 8
+    shop.answers = [lambda shop, write: PushOutcome("a", PushResult.APPLIED)]
+
+    assert figures(deliver(world)) == {"applied": 1}
+
+    level = world.level("a")
+    assert (level["known_level"], level["in_flight"], shop.levels["a"]) == (8, 1, 8)
+
+
+def test_a_change_that_never_has_an_answer_ends_in_the_dead_letters(world, changing, kit):
+    _, shop = changing
+    for _ in range(8):
+        shop.answers = [kit.answer(PushResult.UNKNOWN, reason="timed out")]
+        last = deliver(world)
+
+    assert figures(last) == {"rejected": 1}
+    assert last.rows[0].reason == "no answer in 8 attempts: timed out"
+    assert len({write.idempotency_key for write in shop.writes}) == 1
+    assert world.outbox("dead") == [("a", None, 9)]

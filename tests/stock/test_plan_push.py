@@ -10,7 +10,6 @@ from oms_hub.channel.contract import Capabilities
 from oms_hub.errors import Misconfigured
 from oms_hub.store.goods import ChannelPlace, add_location, link_location, store_channel_places
 from oms_hub.store.listing_links import ignore_listing
-from oms_hub.store.plan import write_changes
 from oms_hub.sync.plan_push import PlannedChange, PlanReport, plan_push
 from oms_hub.sync.pull_stock import pull_stock
 
@@ -38,6 +37,7 @@ def acknowledge(world, key, level):
 
 
 def test_every_listing_is_offered_the_pool_and_told_what_changes(world, kit):
+    world.share_everything()
     one, _ = world.connect("one")
     two, _ = world.connect("two")
     world.listing(one, "a", "A")
@@ -127,6 +127,7 @@ def test_oversell_is_pushed_as_zero(world, kit):
 
 
 def test_a_six_pack_is_offered_in_whole_packs_and_its_orders_hold_units(world, kit):
+    world.share_everything()
     one, _ = world.connect("one")
     world.listing(one, "six", "A", pack_size=6)
     world.listing(one, "single", "A")
@@ -177,6 +178,7 @@ def test_a_place_that_owes_more_than_it_has_takes_nothing_from_the_others(world,
 
 
 def test_a_level_never_pushed_is_compared_with_what_was_seen(world, kit):
+    world.share_everything()
     one, _ = world.connect("one")
     world.listing(one, "same", "A", level=10)
     world.listing(one, "other", "A", level=4)
@@ -225,6 +227,7 @@ def test_a_push_without_an_answer_is_followed_by_a_new_one_even_to_the_old_level
 
 
 def test_after_a_failed_pull_the_skus_of_that_connection_only_go_down(world, kit):
+    world.share_everything()
     good, _ = world.connect("good")
     bad, _ = world.connect("bad")
     for key, sku in (("a", "A"), ("b", "B"), ("c", "C")):
@@ -298,6 +301,7 @@ def test_a_till_that_was_never_pulled_holds_nobody_back(world, kit):
 
 @pytest.mark.parametrize("state", ["paused", "removed"])
 def test_a_connection_out_of_service_holds_nobody_back(world, kit, state):
+    world.share_everything()
     good, _ = world.connect("good")
     other, _ = world.connect("other", has_pulled=False)
     world.listing(good, "a", "A")
@@ -367,11 +371,6 @@ def test_a_sku_that_is_being_changed_is_left_for_the_next_plan(world, kit):
         assert figures(plan(world)) == {}
 
     assert figures(plan(world)) == {"skus": 1, "listings": 1, "raised": 1}
-
-
-def test_no_changes_are_no_statement(world):
-    with world.store.read() as tx:
-        write_changes(tx, world.merchant_id, [], planned_at=world.clock())
 
 
 def test_an_unknown_merchant_is_refused(world):

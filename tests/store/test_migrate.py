@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +19,7 @@ from oms_hub.errors import StoreNewer
 from oms_hub.store import report_schema, schema
 from oms_hub.store.engine import Store, Transaction, open_store_at, parse_database_url
 from oms_hub.store.merchants import Merchant
-from oms_hub.store.migrate import revision_state, upgrade
+from oms_hub.store.migrate import _run_migrations, revision_state, upgrade
 from oms_hub.store.revisions import known_revisions
 
 
@@ -122,6 +125,29 @@ def test_the_migrations_give_exactly_what_the_program_defines(store: Store, empt
         found = _shape(tx)
     assert found == wanted
     assert len(found) > 400
+
+
+@pytest.mark.parametrize("earlier", known_revisions()[:-1])
+def test_every_earlier_release_becomes_the_same_as_a_new_store(
+    store: Store, empty_url: str, earlier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as then:
+        then.setattr(command, "upgrade", partial(_upgrade_to, earlier, command.upgrade))
+        older = open_store_at(empty_url, check_revision=False)
+        with older.begin() as tx:
+            _run_migrations(tx)
+        older.close()
+    assert revision_state(empty_url) == "behind"
+    upgrade(empty_url)
+    assert revision_state(empty_url) == "current"
+    upgraded = open_store_at(empty_url)
+    with store.read() as tx, upgraded.read() as other:
+        assert _shape(other) == _shape(tx)
+    upgraded.close()
+
+
+def _upgrade_to(revision: str, plain: Callable[[Config, str], None], config: Config, _head: str) -> None:
+    plain(config, revision)
 
 
 def _shape(tx: Transaction) -> list[tuple[object, ...]]:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from oms_hub.domain.order_merge import VersionKey
 from oms_hub.domain.orders import (
+    ChannelFee,
     Charge,
     ChargeKind,
     Customer,
@@ -52,6 +53,10 @@ WHOLE = Order(
     charges=(Charge("s", ChargeKind.SHIPPING, "Post", Decimal(20), "std", (Tax("IVA", Decimal("3.20")),)),),
     discounts=(Discount("Spring", Decimal(3), "SPRING"), Discount("Other", Decimal(0))),
     payments=(Payment("p", PaymentKind.SALE, Decimal("139.20"), "MXN", AT, "card", False),),
+    channel_fees=(
+        ChannelFee("f", "Commission", Decimal("15.03"), "MXN", AT),
+        ChannelFee("g", "RefundCommission", Decimal("-3.5"), "USD", AT),
+    ),
     refunds=(
         Refund("r", AT, Decimal(50), (RefundLine("a", 1, Decimal(43), Decimal(7), True, "place-2"),),
                Decimal(1), Decimal(2), Decimal(-3), "broken"),
@@ -89,6 +94,10 @@ EXPECTED = {
     ],
     "order_discounts": [(0, "Spring", "SPRING", Decimal(3)), (1, "Other", None, Decimal(0))],
     "payments": [("p", "sale", Decimal("139.20"), "MXN", AT, "card", False)],
+    "order_channel_fees": [
+        ("f", "Commission", Decimal("15.03"), "MXN", AT),
+        ("g", "RefundCommission", Decimal("-3.5"), "USD", AT),
+    ],
     "refunds": [("r", AT, Decimal(50), Decimal(1), Decimal(2), Decimal(-3), "broken")],
     "refund_lines": [("r", 0, "a", 1, Decimal(43), Decimal(7), True, "place-2")],
     "returns": [("rma", "closed", AT, AT), ("rma2", "open", AT, None)],

@@ -25,7 +25,7 @@ from oms_hub.sync.pull_orders import pull_orders
 Order = Callable[..., dict[str, Any]]
 KEPT = (
     "orders", "order_lines", "order_charges", "order_taxes", "order_discounts", "payments", "refunds", "refund_lines",
-    "returns", "return_lines", "shipments", "shipment_lines", "order_stock_events", "order_status_history",
+    "order_channel_fees", "returns", "return_lines", "shipments", "shipment_lines", "order_stock_events", "order_status_history",
     "customers", "movements", "exceptions", "quarantine",
 )  # fmt: skip
 
@@ -477,17 +477,17 @@ def test_a_page_that_can_no_longer_be_split_quarantines_its_records(hub: Hub, me
 def test_a_death_at_any_moment_leaves_the_batch_undone_and_the_next_run_does_it_once(
     hub: Hub, memory: Any, make_order: Order, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oms_hub.sync.normalise_orders._MAX_RECORDS", 2)
+    monkeypatch.setattr("oms_hub.sync.normalise_step.MAX_RECORDS", 2)
     add_skus(hub, "MUG")
     shipment = {"id": "s1", "at": 2, "lines": [["l0", 1]]}
     for number in range(3):
         memory.page(*(make_order(f"{number}-{n}", 1, shipments=[shipment]) for n in range(2)))
     pull_orders(hub, "shop-1")
     target = {
-        "before the orders": "oms_hub.sync.normalise_orders.write_orders",
+        "before the orders": "oms_hub.sync.normalise_step.write_orders",
         "before the stock": "oms_hub.store.orders.apply_order_changes",
-        "before the cursor": "oms_hub.sync.normalise_orders.write_cursor",
-        "before the commit": "oms_hub.sync.normalise_orders.write_cursor",
+        "before the cursor": "oms_hub.sync.normalise_step.write_cursor",
+        "before the commit": "oms_hub.sync.normalise_step.write_cursor",
     }[moment]
     module, _, name = target.rpartition(".")
     original = getattr(__import__(module, fromlist=["x"]), name)
@@ -564,22 +564,22 @@ def test_stock_follows_what_was_shipped_and_only_once(hub: Hub, memory: Any, mak
 def test_many_pages_are_taken_in_batches_of_bounded_size(
     hub: Hub, memory: Any, make_order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oms_hub.sync.normalise_orders._MAX_RECORDS", 5)
+    monkeypatch.setattr("oms_hub.sync.normalise_step.MAX_RECORDS", 5)
     monkeypatch.setattr("oms_hub.sync.normalise_orders._BATCHES_PER_SWEEP", 1)
     monkeypatch.setattr("oms_hub.sync.pull_orders._PAGES_PER_SWEEP", 1)
     sizes: list[int] = []
-    original = __import__("oms_hub.sync.normalise_orders", fromlist=["x"]).write_orders
+    original = __import__("oms_hub.sync.normalise_step", fromlist=["x"]).write_orders
 
     def watching(*positional: Any, **named: Any) -> Any:
         sizes.append(len(named["writes"].order_ids))
         return original(*positional, **named)
 
-    monkeypatch.setattr("oms_hub.sync.normalise_orders.write_orders", watching)
+    monkeypatch.setattr("oms_hub.sync.normalise_step.write_orders", watching)
     for number in range(7):
         memory.page(*(make_order(f"{number}-{n}", 1) for n in range(2)))
     assert sync(hub).written == 14
     assert sizes == [6, 6, 2]
-    monkeypatch.setattr("oms_hub.sync.normalise_orders._MAX_BYTES", 1)
+    monkeypatch.setattr("oms_hub.sync.normalise_step._MAX_BYTES", 1)
     sizes.clear()
     assert normalise_orders(hub, "shop-1", is_replay=True).written == 14
     assert sizes == [2] * 7

@@ -122,6 +122,21 @@ def test_rows_that_add_up_are_all_news(hub: Hub, memory: Any, make_order: Order)
     assert landed(hub.store) == [("1", 1), ("1", 1), ("1", 2)]
 
 
+def test_a_joined_record_is_news_once_until_the_order_is_gone(hub: Hub, memory: Any, make_order: Order) -> None:
+    memory.record_mode = RecordMode.JOINED
+    hub = replace(hub, channels={"practice": memory.channel})
+    memory.page(make_order("1"), make_order("1", state="closed"), make_order("1"))
+    memory.page(make_order("1", state="closed"), make_order("1"))
+    memory.page()
+    assert pull_orders(hub, "shop-1").records_new == 2
+    memory.gone("1")
+    memory.gone("1")
+    memory.page(make_order("1"))
+    memory.page(make_order("1"))
+    assert pull_orders(hub, "shop-1").records_new == 2
+    assert landed(hub.store) == [("1", 1), ("1", 1), ("1", 2), ("1", 3)]
+
+
 def test_an_empty_page_with_notices_opens_them_and_stores_no_page(hub: Hub, memory: Any) -> None:
     memory.page(notices=(Notice("source_changed", "till.csv", "till.csv was replaced"),))
     report = pull_orders(hub, "shop-1")

@@ -1,0 +1,22 @@
+"""What pushing without selling twice needs: policies, in-flight drops, demand, drift, bundles; the statements are in `0002_stock_protocol.sql`."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_STATEMENTS = Path(__file__).with_name("0002_stock_protocol.sql")
+
+
+def upgrade() -> None:
+    """Apply the statements of the release, whatever the program defines today."""
+    op.get_bind().exec_driver_sql(_STATEMENTS.read_text(encoding="utf-8").replace("%", "%%"))
+
+
+def downgrade() -> None:
+    """Refuse: the store only goes forward; restore a backup instead."""
+    raise RuntimeError("The store only goes forward: restore a backup instead")

@@ -100,9 +100,11 @@ def _story(hub: Hub, instance: dg.DagsterInstance, shops: Sequence[DemoShop], ho
         shop.sandbox.place_order({SOLD_SKU: 1})
     outcomes += _sync(hub, instance)
     _show_levels(hub, shops)
-    say("\n5. Again, without news: nothing is written anywhere")
+    say("\n5. Again: what the channels showed while levels were written is taken in, and the last units settle")
     outcomes += _sync(hub, instance)
-    say("\n6. Reports")
+    say("\n6. Again, without news: nothing is written anywhere")
+    outcomes += _sync(hub, instance)
+    say("\n7. Reports")
     for name in REPORTS_SHOWN:
         say(f"\n{name}")
         write_table(known_report(name).definition, frame(hub.store, name).tail(12), sys.stdout)

@@ -257,6 +257,7 @@ class StockWriteMode(StrEnum):
 
     COMPARE_AND_SWAP = "compare_and_swap"
     DELTA = "delta"
+    """`quantity − expected` of a write is added; with `has_idempotency_keys` once per key, however often it is sent."""
     ABSOLUTE = "absolute"
 
 

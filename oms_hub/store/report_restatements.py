@@ -3,8 +3,8 @@
 What belongs here: the meaning of `restatements`, comparing the figures before and after a refresh, and marking
 `sales_daily`. A day is closed 72 hours after its end: later news (late sales, edits, refunds dated back) are counted on
 their day all the same, and the day is marked. Days before the first and after the last one that was shown of a
-connection are not marked: they are history that is still being pulled. Marks are facts of their own (`hub.restatements`), so a rebuild
-gives the same rows.
+connection are not marked: they are history that is still being pulled. Marks are facts of their own
+(`hub.restatements`), so a rebuild gives the same rows.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ def test_a_database_url_that_is_none_is_not_repeated(url: str, complaint: str, m
 
 
 def test_a_database_that_does_not_exist_is_named(module_program: Any) -> None:
-    url = module_program.database_url.replace("hub_program_", "hub_nowhere_")
+    head, _, _ = module_program.database_url.partition("/hub_")
+    url = module_program.database_url.replace(f"{head}/hub_", f"{head}/hub_nowhere_")
     result = module_program("status", OMS_HUB_DATABASE_URL=url)
     assert result.exit_code == 1
     assert result.complaint.startswith("There is no database ")

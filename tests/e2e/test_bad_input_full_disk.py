@@ -16,7 +16,7 @@ import pytest
 
 from oms_hub.store.embedded import leave_embedded
 
-DISK_MEGABYTES = 63
+DISK_MEGABYTES = 96
 RECEIPTS = 2_000
 
 

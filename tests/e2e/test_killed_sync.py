@@ -97,6 +97,7 @@ def _connected(url: str, sandboxes: dict[str, Any], folder: Path) -> None:
     from oms_hub.channel.secrets import open_box
     from oms_hub.store.engine import open_store_at
     from oms_hub.store.merchants import add_merchant
+    from oms_hub.store.policies import PolicyTarget, set_policy
     from oms_hub.sync.connect import NewConnection, store_new
     from oms_hub.sync.hub import Hub
     from oms_hub.sync.import_stock import import_stock
@@ -115,6 +116,8 @@ def _connected(url: str, sandboxes: dict[str, Any], folder: Path) -> None:
     rows = "".join(f"{sku},main,{COUNTED},{COUNTED_AT}\n" for sku in SKUS)
     count.write_text(f"sku,location,quantity,counted_at\n{rows}", encoding="utf-8")
     import_stock(hub, "acme", count, create_skus=True)
+    with hub.store.begin() as tx:  # what is held back follows the measured time between looks, which a kill lengthens
+        set_policy(tx, PolicyTarget(merchant.merchant_id), {"scarce": "shared"})
     hub.store.close()
 
 

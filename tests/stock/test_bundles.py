@@ -74,6 +74,14 @@ def test_a_bundle_in_flight_is_off_its_components(world, kits):
     assert offered(world) == {"cup": 8, "pot": 2, "kit": 2}
 
 
+def test_a_plan_that_meets_no_bundle_leaves_them_alone(world, kit, kits):
+    world.listing(kits[0], "lid", "LID", level=0)
+    world.count("LID", 4, kit.at(-60))
+
+    assert plan_push(world.hub, "acme").listings == 1
+    assert offered(world)["lid"] == 4
+
+
 def test_a_pack_of_bundles_shows_whole_packs(world, kits):
     world.run("UPDATE hub.listings SET pack_size = 2 WHERE listing_key = 'kit'")
     world.count("POT", 3, world.clock())

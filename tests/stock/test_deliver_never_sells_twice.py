@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-import pytest
-
 from oms_hub.channel.contract import PushOutcome, PushResult
 from oms_hub.sync.deliver_push import deliver_push
 from oms_hub.sync.plan_push import plan_push
@@ -70,9 +68,8 @@ class Market:
         return sum(shop.levels[f"l{nth}"] for nth, (_, shop) in enumerate(self.shops))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_sold_twice_and_everything_is_sold(world, kit, seed):
-    market = Market(world, kit, seed)
+def test_nothing_is_sold_twice_and_everything_is_sold(world, kit):
+    market = Market(world, kit, seed=1)
     for _ in range(45):
         market.sync()
         for _ in range(market.chance.randrange(5)):

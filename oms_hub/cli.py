@@ -67,6 +67,8 @@ def build_app() -> typer.Typer:
             level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s %(message)s"
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        # A session that Ctrl-C or the server cut off is thrown away; the error that ends the step tells what it cost.
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
     for module in (
         store, merchants, connections, listings, stock, bundles, policy, purchasing, allocation, report, status,

@@ -112,6 +112,8 @@ def test_what_does_not_work_is_told_with_a_remedy(tmp_path):
     assert last(path=f"{tmp_path}/*.csv") == ("files", False, f"no file at {tmp_path}/*.csv")
     file = tmp_path / "till.csv"
     file.write_text("")
+    assert last() == ("rows", False, "till.csv is empty (0 bytes)")
+    file.write_text(HEADER)
     assert last() == ("rows", True, "till.csv has no rows yet")
     file.write_text("a,b\n")
     assert last()[:2] == ("rows", False)

@@ -9,7 +9,7 @@ WORKERS ?= $(shell $(BIN)/python -c 'import os; print(len(os.sched_getaffinity(0
 # Installing leaves compiling to the first import; without its files each of many processes would compile anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test check dev bench lock clean
+.PHONY: help install demo test coverage check dev bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,12 @@ demo: install ## run the whole flow on practice channels and print the reports
 
 test: install ## run every test that this machine allows
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+coverage: install ## run every test with branch coverage, and hold it against the limits
+	rm -f .coverage .coverage.*
+	$(MAKE) test PYTEST_ARGS='--cov --cov-report='
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --include='oms_hub/domain/*,oms_hub/reports/*' --fail-under=100
 
 check: install ## lint, format, types, import contracts
 	$(BIN)/ruff check .

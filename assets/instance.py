@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from assets.instance_storage import CHECKOUT
+from assets.instance_storage import CHECKOUT, HubComputeLogs
 from assets.partitions import CONNECTION_TAG
 from oms_hub.errors import HubError, StoreUnavailable
 from oms_hub.settings import Settings
@@ -85,10 +85,15 @@ def _write_once(path: Path, text: str) -> None:
 
 @contextmanager
 def opened_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Give the Dagster instance of these settings."""
+    """Give the Dagster instance of these settings, to a process that a person or a script watches.
+
+    What its steps print stays there; their log is in Dagster's events, as everywhere.
+    """
     home = dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(home)
     with _told_storage_failures(home), dg.DagsterInstance.get() as instance:
+        if isinstance(instance.compute_log_manager, HubComputeLogs):
+            instance.compute_log_manager.captures = False
         yield instance
 
 

@@ -5,15 +5,18 @@ that the daemon, the UI and the runs find the same files. Not here: the hub's ow
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dagster._config import UserConfigSchema
 from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClassData
+from dagster._utils import touch_file
 from dagster_postgres import DagsterPostgresStorage
 
 from assets.sqlite_storage import HubSqliteStorage
@@ -72,11 +75,27 @@ class HubArtifactStorage(LocalArtifactStorage):
 
 
 class HubComputeLogs(LocalComputeLogManager):
-    """Dagster's folder for the output of steps, found from any working directory."""
+    """Dagster's folder for the output of steps, found from any working directory.
+
+    Attributes:
+        captures: False leaves a step's output where it goes: on a terminal. Capturing it starts four processes a step.
+    """
+
+    captures = True
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext, None, None]:
+        """Capture what a step prints within the block."""
+        if self.captures:
+            with super().capture_logs(log_key) as context:
+                yield context
+        else:
+            yield CapturedLogContext(log_key)
+            touch_file(self.complete_artifact_path(log_key))  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_config_value(  # type: ignore[override]
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> LocalComputeLogManager:
         """Return the log manager below `base_dir`."""
-        return LocalComputeLogManager(below_checkout(config_value["base_dir"]), inst_data=inst_data)
+        return cls(below_checkout(config_value["base_dir"]), inst_data=inst_data)

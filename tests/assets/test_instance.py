@@ -83,6 +83,32 @@ def test_on_a_laptop_runs_are_in_sqlite_below_the_home(tmp_path):
         assert [run.run_id for run in instance.get_runs()] == [run_id]
 
 
+@dg.op
+def print_hello() -> None:
+    print("hello")
+
+
+@dg.job
+def printing() -> None:
+    print_hello()
+
+
+def test_what_a_step_prints_is_kept_by_a_daemon_and_left_on_a_terminal(monkeypatch, tmp_path, capfd):
+    def printed(instance):
+        run_id = printing.execute_in_process(instance=instance).run_id
+        kept = [path for path in (tmp_path / "dagster" / "compute_logs").rglob("*") if run_id in path.parts]
+        assert [path.suffix for path in kept if path.suffix == ".complete"] == [".complete"]
+        return "".join(path.read_text() for path in kept if path.suffix == ".out")
+
+    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home(settings(tmp_path))))
+    with dg.DagsterInstance.get() as instance:
+        assert printed(instance) == "hello\n"
+    capfd.readouterr()
+    with opened_instance(settings(tmp_path)) as instance:
+        assert printed(instance) == ""
+    assert capfd.readouterr().out == "hello\n"
+
+
 def test_limits_and_retries_are_as_configured(tmp_path):
     with opened_instance(settings(tmp_path)) as instance:
         limits = instance.run_coordinator.get_run_queue_config().tag_concurrency_limits

@@ -56,7 +56,7 @@ class Store:
             Misconfigured: the server refuses the user, the password or the database.
             RetryLater: two transactions blocked each other; nothing was written.
         """
-        with self.mapped_errors(), self._engine.begin() as transaction:
+        with self.mapped_errors(), self._engine.begin() as transaction, _left_when_stopped(transaction):
             yield transaction
 
     @contextmanager
@@ -73,7 +73,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """Give a read-only transaction; raises as `begin` does."""
-        with self.mapped_errors(), self._engine.connect() as transaction:
+        with self.mapped_errors(), self._engine.connect() as transaction, _left_when_stopped(transaction):
             transaction.execution_options(postgresql_readonly=True)
             yield transaction
 
@@ -101,6 +101,16 @@ class Store:
             if known is None:
                 raise
             raise known from None
+
+
+@contextmanager
+def _left_when_stopped(transaction: Transaction) -> Iterator[None]:
+    """Close the session of a block that a person stopped: in the middle of a COPY it cannot be told to roll back."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        transaction.invalidate()
+        raise
 
 
 def open_store(settings: Settings, *, check_revision: bool = True) -> Store:

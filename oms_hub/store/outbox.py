@@ -30,7 +30,7 @@ class OutboxRow:
     attempts: int
     was_sent: bool
     attributes: Mapping[str, str]
-    idempotency_key: str
+    idempotency_key: str | None
     sent_from: int | None
 
 
@@ -63,7 +63,7 @@ ORDER BY o.to_level > coalesce(v.known_level, v.acknowledged, v.observed, -1), o
 
 _SENT = """
 UPDATE hub.outbox o SET sent_at = :at, attempts = o.attempts + 1, read_at = :read_at, sent_from = g.sent_from,
-    idempotency_key = CASE WHEN o.attempts = 0 OR o.outbox_id = ANY(CAST(:keeping AS bigint[])) THEN o.idempotency_key
+    idempotency_key = CASE WHEN o.outbox_id = ANY(CAST(:keeping AS bigint[])) THEN o.idempotency_key
                            ELSE gen_random_uuid() END
 FROM unnest(CAST(:ids AS bigint[]), CAST(:levels AS integer[])) AS g (outbox_id, sent_from)
 WHERE o.outbox_id = g.outbox_id AND o.state = 'open'

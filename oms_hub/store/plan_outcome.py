@@ -58,16 +58,24 @@ SELECT sku_id FROM spread
 UNION SELECT k.bundle_sku_id FROM spread JOIN hub.bundle_components k ON k.component_sku_id = spread.sku_id
 """
 
+_SHARES = """
+    SELECT s.nth, s.own_pool AS pool, s.most, s.decided, coalesce(t.wanted / s.units, s.loose) AS level,
+           coalesce(t.reachable / s.units, s.loose) AS reachable
+    FROM pg_temp.plan_shares s LEFT JOIN pg_temp.plan_settled t ON t.sku_id = s.sku_id AND t.nth = s.nth
+    WHERE s.nth IS NOT NULL
+"""
+
+_SCARCEST_SHARES = f"""
+    SELECT nth, max(pool) AS pool, max(most) AS most, max(decided) AS decided, min(level) AS level,
+           min(reachable) AS reachable
+    FROM ({_SHARES}) AS parts GROUP BY nth
+"""
+"""A bundle has a share of each component, and shows what the scarcest allows."""
+
 _OUTCOME = f"""
 INSERT INTO pg_temp.plan_outcome
 WITH unsure AS ({_UNSURE}),
-shares AS (
-    SELECT s.nth, max(s.own_pool) AS pool, max(s.most) AS most, max(s.decided) AS decided,
-           min(coalesce(t.wanted / s.units, s.loose)) AS level,
-           min(coalesce(t.reachable / s.units, s.loose)) AS reachable
-    FROM pg_temp.plan_shares s LEFT JOIN pg_temp.plan_settled t ON t.sku_id = s.sku_id AND t.nth = s.nth
-    WHERE s.nth IS NOT NULL GROUP BY s.nth
-),
+shares AS ({{shares}}),
 shown AS (
     SELECT l.*, s.pool, s.most, s.decided,
            CASE WHEN l.is_shared THEN s.most ELSE least(s.most, s.level) END AS level,
@@ -176,7 +184,9 @@ def write(tx: Transaction, frame: PlanFrame, *, most_rows: int) -> PlanOutcome:
     """
     empty_tables(tx, _TABLES)
     values: dict[str, Any] = {"merchant_id": frame.merchant_id, "planned_at": frame.planned_at}
-    tx.execute(text(_OUTCOME), {"unsure": list(frame.unsure), "is_all_unsure": frame.is_all_unsure})
+    has_bundles = tx.execute(text("SELECT EXISTS (SELECT FROM pg_temp.plan_skus WHERE NOT is_stock)")).scalar_one()
+    outcome = text(_OUTCOME.format(shares=_SCARCEST_SHARES if has_bundles else _SHARES))
+    tx.execute(outcome, {"unsure": list(frame.unsure), "is_all_unsure": frame.is_all_unsure})
     tx.execute(text(_LEVELS), values)
     tx.execute(text(_SUPERSEDE))
     tx.execute(text(_SEND), values)

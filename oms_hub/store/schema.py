@@ -772,7 +772,9 @@ outbox = Table(
     _units("from_level", null=True),
     _units("to_level"),
     _words("cause"),
-    Column("idempotency_key", UUID(as_uuid=False), nullable=False, server_default=text("gen_random_uuid()")),
+    Column(
+        "idempotency_key", UUID(as_uuid=False), nullable=True, comment="Key of the last attempt; null before the first"
+    ),
     _units("generation", default=1),
     _words("state", default="open"),
     _units("attempts", default=0),

@@ -81,7 +81,9 @@ def _settle_without_writing(delivery: Delivery, rows: Sequence[OutboxRow], readi
         else:
             to_send.append(row)
     if in_step or without_level:
-        delivery.write(lambda tx: close(tx, delivery, [(row, None) for row in in_step], without_level))
+        # A row that was sent and is there now was done: its level is not in doubt any more.
+        there = [(row, reading.read_at if row.was_sent else None) for row in in_step]
+        delivery.write(lambda tx: close(tx, delivery, there, without_level))
     for row in in_step:
         delivery.tell(row, seen[row.listing_key], "in_step")
     for row, reason in without_level:

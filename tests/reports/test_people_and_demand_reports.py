@@ -74,7 +74,7 @@ def test_buyers_are_scored_in_fifths_under_a_pseudonym(store, book, make):
     buy(book, make, "late", "2026-04-01T10:00", "10", "today")
     buy(book, make, "test", "2026-03-05T10:00", "10", "test", is_test=True)
     found = rows(store, "customers_rfm", *BUYERS, as_of=TODAY)
-    assert sorted(found, key=lambda row: row[2], reverse=True) == [
+    assert sorted(found, key=lambda row: (-row[2], row[0])) == [
         (1, 5, D("250.00"), 0, 5, 5, 5, "champion"), (30, 4, D("160.00"), 0, 2, 4, 4, "loyal"),
         (29, 2, D("40.00"), 0, 3, 3, 3, "regular"), (2, 1, D("10.00"), 0, 4, 1, 1, "new"),
         (31, 1, D("10.00"), 0, 1, 1, 1, "lost"),

@@ -224,6 +224,29 @@ def test_a_crash_after_sending_leaves_the_doubt_behind(world, kit, shop):
     assert ledger(world) == (3, 1, 0, [("fall", 1)])
 
 
+def test_a_level_that_was_sent_before_a_crash_and_is_there_is_not_in_doubt_any_more(world, kit, shop):
+    _stored, fake = shop
+    world.count("A", 4, kit.at(-30))
+    plan_push(world.hub, "acme")
+
+    class Killed(BaseException):
+        pass
+
+    def dies(shop, write):
+        shop.levels["a"] = write.quantity
+        raise Killed
+
+    fake.answers = [dies]
+    with pytest.raises(Killed):
+        deliver_push(world.hub, "shop")
+    assert list(world.level("a")["doubted_levels"]) == [4]
+
+    assert deliver_push(world.hub, "shop").in_step == 1
+
+    assert (world.level("a")["doubted_levels"], world.level("a")["doubted_at"]) == (None, None)
+    assert ledger(world) == (4, 0, 0, [])
+
+
 def test_a_refused_write_leaves_no_doubt(world, kit, shop):
     _stored, fake = shop
     world.count("A", 4, kit.at(-30))

@@ -208,8 +208,7 @@ def test_the_newest_plan_wins_and_the_older_row_is_kept_as_superseded(world, kit
 
     assert world.outbox() == []
     assert world.outbox("superseded") == [("a", 10, 8), ("a", 10, 7)]
-    keys = world.rows("SELECT count(DISTINCT idempotency_key) FROM hub.outbox")
-    assert keys == [(2,)]
+    assert world.rows("SELECT count(idempotency_key) FROM hub.outbox") == [(0,)]
 
 
 def test_a_push_without_an_answer_is_followed_by_a_new_one_even_to_the_old_level(world, kit):

@@ -34,13 +34,16 @@ def test_every_known_form_of_a_url_is_read_for_psycopg_3(scheme: str) -> None:
     assert arguments["port"] == 5433
     assert arguments["sslmode"] == "require"
     assert arguments["connect_timeout"] == 10
-    assert arguments["options"] == "-c timezone=UTC -c client_min_messages=warning"
+    assert arguments["options"] == "-c timezone=UTC -c client_min_messages=warning -c jit=off -c temp_buffers=64MB"
 
 
 def test_options_and_time_outs_of_the_url_are_kept() -> None:
     parsed = parse_database_url("postgresql://h/hub?options=-c%20work_mem%3D8MB&connect_timeout=3&host=a&host=b")
     arguments = connect_arguments(parsed)
-    assert arguments["options"] == "-c work_mem=8MB -c timezone=UTC -c client_min_messages=warning"
+    assert (
+        arguments["options"]
+        == "-c work_mem=8MB -c timezone=UTC -c client_min_messages=warning -c jit=off -c temp_buffers=64MB"
+    )
     assert arguments["connect_timeout"] == "3"
     assert arguments["host"] == "a,b"
 
@@ -97,6 +100,28 @@ def test_a_server_that_goes_away_in_the_middle_leaves_nothing_and_is_found_again
 
     with pytest.raises(StoreUnavailable, match="went away"):
         write_while_the_server_ends_the_session()
+    with store.read() as tx:
+        assert tx.scalar(text("SELECT count(*) FROM hub.leases")) == 0
+
+
+def stop_amid_a_copy(store: Store, way: str) -> None:
+    """Be stopped while the driver is at work, in the state that Ctrl-C leaves it in."""
+    with getattr(store, way)() as tx:
+        if way == "begin":
+            tx.execute(text("INSERT INTO hub.leases (name, holder, fence) VALUES ('x', 'y', 1)"))
+        driver = tx.connection.driver_connection
+        assert driver is not None
+        driver.pgconn.send_query(b"COPY (SELECT generate_series(1, 1000000)) TO STDOUT")
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("way", ["begin", "read"])
+def test_a_stop_in_the_middle_of_a_statement_leaves_nothing_and_says_nothing(
+    store: Store, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stop_amid_a_copy(store, way)
+    assert caplog.messages == []
     with store.read() as tx:
         assert tx.scalar(text("SELECT count(*) FROM hub.leases")) == 0
 
@@ -182,7 +207,7 @@ def test_an_empty_store_asks_to_be_migrated(store: Store, damage: str) -> None:
 def test_the_settings_name_the_store(database_url: str, tmp_path: Path) -> None:
     opened = open_store(Settings(home=tmp_path, database_url=SecretStr(database_url)))
     with opened.read() as tx:
-        assert tx.scalar(text("SELECT count(*) FROM hub.merchants")) == 0
+        assert tx.scalar(text("SELECT count(*) FROM hub.leases")) == 0
     opened.close()
     assert list(tmp_path.iterdir()) == []
 

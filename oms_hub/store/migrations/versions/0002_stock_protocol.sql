@@ -280,6 +280,13 @@ COMMENT ON COLUMN hub.outbox.read_at IS 'When the level was read before it was s
 COMMENT ON COLUMN hub.outbox.answered_at IS 'When the channel''s answer came';
 COMMENT ON COLUMN hub.outbox.sent_from IS 'Level that the write was sent against; a change starts there';
 
+-- A key is made for each attempt, when it is sent.
+ALTER TABLE hub.outbox
+    ALTER COLUMN idempotency_key DROP DEFAULT,
+    ALTER COLUMN idempotency_key DROP NOT NULL;
+
+COMMENT ON COLUMN hub.outbox.idempotency_key IS 'Key of the last attempt; null before the first';
+
 -- The unique index of open rows finds those of a connection, too.
 DROP INDEX hub.ix_outbox_due;
 
